@@ -1,0 +1,317 @@
+/*
+ * The SQLite backend: one database file, read inline in the worker's loop, with one handle for
+ * each worker and each query prepared once for it.
+ *
+ * Nothing in here waits. A lock that somebody else holds ends as BUSY, and the engine comes back;
+ * a query that takes too long is interrupted at its deadline. A file that was replaced, removed or
+ * damaged ends as LOST, and the engine opens it anew.
+ */
+#include "backend.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+	/* SQLite's virtual machine looks at the clock each time it has run so many instructions. */
+	STEPS_BETWEEN_CLOCKS = 10000,
+	COLUMNS_MAX = 64,
+};
+
+struct sqlite_config {
+	char *path;
+};
+
+struct sqlite_conn {
+	const struct sqlite_config *config; /* borrowed */
+	sqlite3 *db;
+	struct stat file;          /* of what was opened, to see that it was replaced */
+	sqlite3_stmt **statements; /* by statement id */
+	size_t statement_room;
+	uint64_t deadline; /* of the batch that runs, ms */
+};
+
+static const struct setting sqlite_settings[] = {{.name = "path",
+							 .type = SETTING_TEXT,
+							 .offset = offsetof(struct sqlite_config, path),
+							 .required = true,
+							 .help = "The database file. It is only read."},
+	{0}};
+
+static int interrupt_at_deadline(void *context)
+{
+	const struct sqlite_conn *conn = context;
+
+	return clock_ms() >= conn->deadline;
+}
+
+/* A WAL database needs its -shm file to be written, but on a read-only file system nobody writes. */
+static bool is_on_read_only_file_system(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 && fs.f_flag & ST_RDONLY;
+}
+
+/* The path as a URI, so that a '?' in it stays what it is and `immutable` can be asked for. */
+static char *path_to_uri(const char *path, const char *query)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	struct buf uri = {0};
+
+	buf_add_string(&uri, "file:");
+	for (; *path; path++) {
+		if (strchr("%?#", *path)) {
+			buf_add_byte(&uri, '%');
+			buf_add_byte(&uri, hex[(unsigned char)*path >> 4]);
+			buf_add_byte(&uri, hex[(unsigned char)*path & 15]);
+		} else {
+			buf_add_byte(&uri, *path);
+		}
+	}
+	buf_add_string(&uri, query);
+	buf_string(&uri);
+	return uri.data;
+}
+
+/* What an administrator can do about a result code, or SQLite's own words. */
+static int explain(const struct sqlite_conn *conn, int code, struct error *why)
+{
+	const char *path = conn->config->path;
+	const char *text = conn->db ? sqlite3_errmsg(conn->db) : sqlite3_errstr(code);
+
+	switch (code & 0xff) {
+	case SQLITE_NOTADB:
+		return error_set(why, "%s is not an SQLite database", path);
+	case SQLITE_CORRUPT:
+		return error_set(why,
+			"%s is damaged (%s): check it by \"PRAGMA integrity_check\" and restore it",
+			path, text);
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+		return error_set(why,
+			"%s can't be read (%s): the user of tabled needs to read the file, and for "
+			"a database in WAL mode to write to its directory",
+			path, text);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return error_set(why, "%s is locked by another process", path);
+	case SQLITE_INTERRUPT:
+		return error_set(why, "the query took longer than query_timeout");
+	default:
+		return error_set(why, "%s: %s", path, text);
+	}
+}
+
+static int sqlite_open(void *opaque, const void *config, struct error *why)
+{
+	struct sqlite_conn *conn = opaque;
+	const char *path = ((const struct sqlite_config *)config)->path;
+	char *uri;
+	int code;
+
+	conn->config = config;
+	if (stat(path, &conn->file) < 0)
+		return error_set(why, "%s: %s", path, strerror(errno));
+	uri = path_to_uri(path, is_on_read_only_file_system(path) ? "?immutable=1" : "");
+	code = sqlite3_open_v2(uri, &conn->db,
+		SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	free(uri);
+	if (code != SQLITE_OK)
+		return explain(conn, code, why);
+	sqlite3_extended_result_codes(conn->db, 1);
+	sqlite3_busy_timeout(conn->db, 0);
+	sqlite3_progress_handler(conn->db, STEPS_BETWEEN_CLOCKS, interrupt_at_deadline, conn);
+	return 0;
+}
+
+static void sqlite_close(void *opaque)
+{
+	struct sqlite_conn *conn = opaque;
+
+	for (size_t i = 0; i < conn->statement_room; i++)
+		sqlite3_finalize(conn->statements[i]);
+	free(conn->statements);
+	sqlite3_close(conn->db);
+}
+
+/* Is the file that was opened still the one by that name? SQLite itself would not notice. */
+static int check_file(const struct sqlite_conn *conn, struct error *why)
+{
+	struct stat file;
+
+	if (stat(conn->config->path, &file) < 0)
+		return error_set(why, "%s: %s", conn->config->path, strerror(errno));
+	if (file.st_ino != conn->file.st_ino || file.st_dev != conn->file.st_dev)
+		return error_set(why, "%s was replaced", conn->config->path);
+	return 0;
+}
+
+/* Sorts a result code: whose fault is it, this question's, the moment's or the connection's? */
+static enum progress fail(
+	const struct sqlite_conn *conn, struct question *question, int code, enum status status)
+{
+	explain(conn, code, question->why);
+	switch (code & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return BUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PROTOCOL:
+		return LOST;
+	case SQLITE_INTERRUPT:
+		status = TRY_LATER;
+		break;
+	}
+	question->status = status;
+	return DONE;
+}
+
+static sqlite3_stmt **statement_slot(struct sqlite_conn *conn, size_t id)
+{
+	if (id >= conn->statement_room) {
+		size_t room = id + 8;
+
+		conn->statements = memory_resize(conn->statements, room * sizeof(*conn->statements));
+		memset(conn->statements + conn->statement_room, 0,
+			(room - conn->statement_room) * sizeof(*conn->statements));
+		conn->statement_room = room;
+	}
+	return &conn->statements[id];
+}
+
+/* The prepared statement, or NULL with ret_progress set and the question answered. */
+static sqlite3_stmt *prepare(
+	struct sqlite_conn *conn, struct question *question, enum progress *ret_progress)
+{
+	sqlite3_stmt **slot = statement_slot(conn, question->statement->id);
+	int code;
+
+	if (*slot)
+		return *slot;
+	code = sqlite3_prepare_v3(conn->db, question->statement->text, -1,
+		SQLITE_PREPARE_PERSISTENT, slot, NULL);
+	if (code != SQLITE_OK) {
+		/* A query that can't be prepared is wrong for every key. */
+		*ret_progress = fail(conn, question, code, BROKEN);
+		return NULL;
+	}
+	if (!sqlite3_stmt_readonly(*slot)) {
+		error_set(question->why, "the query would change the database");
+		sqlite3_finalize(*slot);
+		*slot = NULL;
+		question->status = BROKEN;
+		*ret_progress = DONE;
+	}
+	return *slot;
+}
+
+static void bind_params(sqlite3_stmt *statement, const struct question *question)
+{
+	/* Fewer than the query has, when some stand behind a ';', where SQLite stops reading. */
+	int count = sqlite3_bind_parameter_count(statement);
+
+	for (int i = 0; i < count && i < (int)question->statement->params; i++)
+		sqlite3_bind_text(statement, i + 1, question->params[i].data,
+			(int)question->params[i].size, SQLITE_STATIC);
+}
+
+static int add_row(sqlite3_stmt *statement, struct rows *rows)
+{
+	struct slice cells[COLUMNS_MAX];
+	int columns = sqlite3_column_count(statement);
+
+	if (columns > COLUMNS_MAX)
+		return -1;
+	for (int i = 0; i < columns; i++) {
+		const char *text = (const char *)sqlite3_column_text(statement, i);
+
+		cells[i] = slice_of(text, (size_t)sqlite3_column_bytes(statement, i));
+	}
+	return rows_add(rows, cells, (size_t)columns);
+}
+
+static enum progress read_rows(
+	struct sqlite_conn *conn, sqlite3_stmt *statement, struct question *question)
+{
+	int code;
+
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+		if (add_row(statement, question->rows) == 0)
+			continue;
+		question->status = BROKEN;
+		error_set(question->why, "the query brings more than %d MB, or more than %d columns",
+			LOOKUP_ROWS_MAX >> 20, COLUMNS_MAX);
+		return DONE;
+	}
+	if (code != SQLITE_DONE)
+		return fail(conn, question, code, TRY_LATER);
+	question->status = question->rows->count ? FOUND : NOT_FOUND;
+	return DONE;
+}
+
+static enum progress ask(struct sqlite_conn *conn, struct question *question, bool only_check)
+{
+	enum progress progress = DONE;
+	sqlite3_stmt *statement = prepare(conn, question, &progress);
+
+	if (!statement)
+		return progress;
+	if (only_check) {
+		question->status = NOT_FOUND;
+		return DONE;
+	}
+	rows_clear(question->rows);
+	bind_params(statement, question);
+	progress = read_rows(conn, statement, question);
+	/* Gives the read lock back. The bound text is not ours to keep. */
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return progress;
+}
+
+static enum progress sqlite_start(void *opaque, struct batch *batch)
+{
+	struct sqlite_conn *conn = opaque;
+
+	conn->deadline = batch->deadline;
+	if (check_file(conn, batch->questions[0].why) < 0)
+		return LOST;
+	for (size_t i = 0; i < batch->count; i++) {
+		enum progress progress = ask(conn, &batch->questions[i], batch->only_check);
+
+		if (progress == DONE)
+			continue;
+		if (i > 0)
+			*batch->questions[0].why = *batch->questions[i].why;
+		return progress;
+	}
+	return DONE;
+}
+
+static const struct dialect sqlite_dialect = {
+	.placeholder = '?', .numbered = true, .double_quoted_text = true};
+
+const struct backend sqlite_backend = {
+	.abi = BACKEND_ABI,
+	.name = "sqlite",
+	.settings = sqlite_settings,
+	.config_size = sizeof(struct sqlite_config),
+	.conn_size = sizeof(struct sqlite_conn),
+	.dialect = &sqlite_dialect,
+	.first_column_only = true,
+	.open = sqlite_open,
+	.start = sqlite_start,
+	.close = sqlite_close,
+};

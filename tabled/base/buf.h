@@ -1,0 +1,48 @@
+/*
+ * A buffer: bytes that grow at the end and are consumed at the front. It owns its memory. Not for
+ * sharing between threads.
+ */
+#ifndef TABLED_BASE_BUF_H
+#define TABLED_BASE_BUF_H
+
+#include "base/slice.h"
+
+#include <stdarg.h>
+
+struct buf {
+	char *data; /* owned; NULL while empty and never used */
+	size_t size;
+	size_t room;
+};
+
+/* A zeroed struct is an empty buffer; buf_init says so in words. */
+void buf_init(struct buf *buf);
+
+/* Frees the memory; the buffer is empty and usable again. Takes NULL. */
+void buf_finish(struct buf *buf);
+
+/* Like buf_finish, but the bytes are wiped first: for passwords. */
+void buf_wipe(struct buf *buf);
+
+/* Makes room for `more` bytes behind the end and returns where they go. */
+char *buf_reserve(struct buf *buf, size_t more);
+
+void buf_add(struct buf *buf, const void *data, size_t size);
+void buf_add_byte(struct buf *buf, char byte);
+void buf_add_slice(struct buf *buf, struct slice slice);
+void buf_add_string(struct buf *buf, const char *text);
+void buf_add_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Drops `size` bytes at the front. */
+void buf_consume(struct buf *buf, size_t size);
+
+/* Keeps the memory, forgets the bytes. */
+void buf_clear(struct buf *buf);
+
+/* The bytes; borrowed, good until the buffer next changes. */
+struct slice buf_slice(const struct buf *buf);
+
+/* The bytes as a C string. Borrowed, good until the buffer next changes. */
+const char *buf_string(struct buf *buf);
+
+#endif

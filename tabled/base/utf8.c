@@ -1,0 +1,99 @@
+#include "base/utf8.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <unicode/ucasemap.h>
+
+bool utf8_is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if ((unsigned char)text.data[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* Bytes of the character that starts at `at` by RFC 3629's table, 0 if it is malformed. */
+static size_t character_size(const unsigned char *at, size_t left)
+{
+	unsigned char least = 0x80, most = 0xbf;
+	size_t size;
+
+	if (at[0] < 0x80)
+		return 1;
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	size = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	if (size > left)
+		return 0;
+	if (at[0] == 0xe0)
+		least = 0xa0;
+	else if (at[0] == 0xed)
+		most = 0x9f;
+	else if (at[0] == 0xf0)
+		least = 0x90;
+	else if (at[0] == 0xf4)
+		most = 0x8f;
+	if (at[1] < least || at[1] > most)
+		return 0;
+	for (size_t i = 2; i < size; i++)
+		if (at[i] < 0x80 || at[i] > 0xbf)
+			return 0;
+	return size;
+}
+
+bool utf8_is_valid(struct slice text)
+{
+	const unsigned char *bytes = (const unsigned char *)text.data;
+
+	for (size_t at = 0; at < text.size;) {
+		size_t size = character_size(bytes + at, text.size - at);
+
+		if (!size)
+			return false;
+		at += size;
+	}
+	return true;
+}
+
+void ascii_fold(struct slice text, struct buf *out)
+{
+	char *to = buf_reserve(out, text.size);
+
+	for (size_t i = 0; i < text.size; i++) {
+		char c = text.data[i];
+
+		to[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+	}
+	out->size += text.size;
+}
+
+void utf8_fold(struct slice text, struct buf *out)
+{
+	UErrorCode code = U_ZERO_ERROR;
+	UCaseMap *map;
+	int32_t size;
+	/* Full case folding makes at most three characters of one: U+0390 grows from 2 to 6 bytes. */
+	size_t room = text.size * 3;
+
+	if (utf8_is_ascii(text)) {
+		ascii_fold(text, out);
+		return;
+	}
+	/* The same locale and options as Postfix's casefold.c. */
+	map = ucasemap_open("en_US", U_FOLD_CASE_DEFAULT, &code);
+	assert(U_SUCCESS(code));
+	size = ucasemap_utf8FoldCase(
+		map, buf_reserve(out, room), (int32_t)room, text.data, (int32_t)text.size, &code);
+	assert(U_SUCCESS(code) && (size_t)size <= room);
+	out->size += (size_t)size;
+	ucasemap_close(map);
+}
+
+size_t utf8_cut(struct slice text, size_t most)
+{
+	if (text.size <= most)
+		return text.size;
+	while (most > 0 && ((unsigned char)text.data[most] & 0xc0) == 0x80)
+		most--;
+	return most;
+}

@@ -1,0 +1,55 @@
+/*
+ * The configuration: a file becomes an immutable snapshot, with everything in it checked and
+ * compiled. Any thread may read it; who holds the last reference frees it.
+ *
+ * What a section is called and which options it has is not told here: those come from the tables
+ * of whoever has the options (see setting.h). A new kind of section is one row in config.c.
+ */
+#ifndef TABLED_CONFIG_H
+#define TABLED_CONFIG_H
+
+#include "engine/catalog.h"
+#include "net/listener.h"
+
+/* The options outside of sections. */
+struct global_settings {
+	char *user;
+	char *group;
+	int log;       /* enum log_target */
+	int log_level; /* position in "error|warning|info|debug" */
+	int64_t workers;
+};
+
+struct config {
+	struct global_settings global;
+	struct source_config *sources;
+	size_t source_count;
+	struct map_config *maps;
+	size_t map_count;
+	struct listener_config *listeners;
+	size_t listener_count;
+	struct catalog *catalog;
+	struct config_section *sections; /* private to config.c */
+	size_t section_count;
+	char *path;
+};
+
+/*
+ * Reads and checks a file. Returns NULL with `why`, "file:line: what is wrong and what would be
+ * right". Mistakes that do no harm are logged as warnings.
+ */
+struct config *config_read(const char *path, struct error *why);
+
+/* Takes NULL. */
+void config_destroy(struct config *config);
+
+/* Appends the configuration as a file, with all defaults, secrets hidden. */
+void config_show(const struct config *config, struct buf *out);
+
+/* Puts "file:line: " of a listener's section in front of an error that opening it has given. */
+void config_blame_listener(const struct config *config, size_t listener, struct error *why);
+
+/* Appends a manual page's description of all sections and options, in scdoc's form. */
+void config_describe(struct buf *out);
+
+#endif

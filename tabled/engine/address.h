@@ -1,0 +1,39 @@
+/*
+ * Mail addresses the way Postfix handles them: external (quoted, as in SMTP) and internal
+ * (unquoted) form, extensions, lists. Text in, text out; no thread, no state. Every rule here has
+ * its twin in postfix: src/global/{quote_822_local,split_addr,strip_addr,mail_addr_crunch}.c.
+ */
+#ifndef TABLED_ENGINE_ADDRESS_H
+#define TABLED_ENGINE_ADDRESS_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+
+/* Appends the internal form: quotes and backslashes of the local part are taken away. */
+void address_unquote(struct slice address, struct buf *out);
+
+/* Appends the external form: the local part is put in quotes if it needs them. */
+void address_quote(struct slice address, struct buf *out);
+
+/* The same for a local part that stands alone: an '@' in it is none that leads to a domain. */
+void address_quote_local(struct slice local, struct buf *out);
+
+/*
+ * Where the extension of an internal-form address begins (its delimiter), or -1: no extension, or
+ * one that must not be split off (postmaster, mailer-daemon, double-bounce; owner-x and x-request
+ * when '-' is a delimiter). ret_size is the extension's, delimiter included.
+ */
+ptrdiff_t address_extension(struct slice address, const char *delimiters, size_t *ret_size);
+
+/*
+ * Appends an address list with `extension` added to each local part, as Postfix does with what
+ * was not matched of a key. The addresses come out in external form, joined by commas. Returns
+ * the number of addresses; 0 means that the text is none, and nothing was appended.
+ */
+size_t address_list_extend(struct slice list, struct slice extension, struct buf *out);
+
+/* Whether the key is an IPv4 or IPv6 address, without brackets. */
+bool address_is_numeric(struct slice key);
+
+#endif

@@ -1,0 +1,222 @@
+#include "engine/catalog.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+/* clang-format off */
+const struct setting source_setting_table[] = {
+	{.name = "query_timeout", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, query_timeout),
+	 .fallback = "5s", .least = 10, .most = 90000,
+	 .help = "How long a lookup may take in all, waiting for locks included; then the answer is \"try later\". "
+		 "Postfix itself waits 100 s."},
+	{.name = "retry_interval", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, retry_interval),
+	 .fallback = "100ms", .least = 0, .most = 3600000,
+	 .help = "How long a source that could not be opened is left alone before it is tried again."},
+	{.name = "pool", .type = SETTING_NUMBER, .offset = offsetof(struct source_settings, pool), .fallback = "1",
+	 .least = 1, .most = 1000, .unused = true,
+	 .help = "Connections to a database server. A file needs one for each worker, and has it."},
+	{.name = "connect_timeout", .type = SETTING_DURATION,
+	 .offset = offsetof(struct source_settings, connect_timeout), .fallback = "3s", .unused = true,
+	 .help = "How long connecting to a database server may take. A file is opened at once."},
+	{.name = "idle_timeout", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, idle_timeout),
+	 .fallback = "1m", .unused = true,
+	 .help = "When an unused connection to a database server is closed. A file is kept open."},
+	{0}
+};
+/* clang-format on */
+
+struct map_name {
+	const struct map *map;
+	UT_hash_handle hh;
+};
+
+/* Compiling: what is known while maps are gone through one after the other. */
+struct compiler {
+	struct catalog *catalog;
+	const struct map_config *maps;
+	struct table **table_of; /* for each map, its own table or NULL */
+	struct error *why;
+};
+
+static const struct source_config *find_source(const struct catalog *catalog, const char *name)
+{
+	for (size_t i = 0; i < catalog->source_count; i++)
+		if (strcmp(catalog->sources[i].name, name) == 0)
+			return &catalog->sources[i];
+	return NULL;
+}
+
+static int unknown_source(const struct catalog *catalog, const char *name, struct error *why)
+{
+	const char *names[65] = {NULL};
+	const char *closest;
+
+	for (size_t i = 0; i < catalog->source_count && i < 64; i++)
+		names[i] = catalog->sources[i].name;
+	closest = setting_closest(name, names);
+	if (!closest)
+		closest = names[0];
+	return error_option(why, "source",
+		closest ? "source = \"%s\": there is no such source; did you mean \"%s\"?"
+			: "source = \"%s\": there is no source section, such as sqlite %s { path = "
+			  "\"/var/lib/tabled/mail.db\" }",
+		name, closest ? closest : name);
+}
+
+static int check_kind(const struct map_settings *settings, struct error *why)
+{
+	bool has_query = settings->source || settings->query;
+
+	if (settings->maps.count && has_query)
+		return error_option(why, "maps",
+			"a map has either source and query, or maps = {...}, not both");
+	if (settings->maps.count)
+		return 0;
+	if (!settings->source)
+		return error_option(why, "source",
+			"source is missing: the name of a source section (or use maps = {...})");
+	if (!settings->query)
+		return error_option(why, "query",
+			"query is missing, such as \"SELECT goto FROM alias WHERE address = '%%s'\"");
+	return 0;
+}
+
+static int compile_table(struct compiler *compiler, size_t at)
+{
+	const struct map_settings *settings = compiler->maps[at].settings;
+	struct catalog *catalog = compiler->catalog;
+	const struct source_config *source;
+	struct table *table;
+
+	if (check_kind(settings, compiler->why) < 0)
+		return -1;
+	if (settings->maps.count)
+		return 0;
+	source = find_source(catalog, settings->source);
+	if (!source)
+		return unknown_source(catalog, settings->source, compiler->why);
+	table = &catalog->tables[catalog->table_count];
+	compiler->table_of[at] = table;
+	/* Numbered over all sources: a driver's array of statements has a few holes. */
+	if (table_init(table, compiler->maps[at].name, settings,
+		    (size_t)(source - catalog->sources), source->backend, compiler->why) < 0) {
+		table_finish(table);
+		return -1;
+	}
+	table->query.statement.id = catalog->table_count++;
+	return 0;
+}
+
+/* The number of a map by name, or -1. */
+static ptrdiff_t find_map(const struct compiler *compiler, const char *name)
+{
+	for (size_t i = 0; i < compiler->catalog->map_count; i++)
+		if (strcmp(compiler->maps[i].name, name) == 0)
+			return (ptrdiff_t)i;
+	return -1;
+}
+
+static int compile_members(struct compiler *compiler, struct map *map, size_t at)
+{
+	const struct text_list *members = &compiler->maps[at].settings->maps;
+
+	for (size_t i = 0; i < members->count; i++) {
+		ptrdiff_t member = find_map(compiler, members->items[i]);
+
+		if (member < 0)
+			return error_option(compiler->why, "maps", "maps: there is no map \"%s\"",
+				members->items[i]);
+		if (!compiler->table_of[member])
+			return error_option(compiler->why, "maps",
+				"maps: \"%s\" is itself made of maps; list its members instead",
+				members->items[i]);
+		map->tables[map->table_count++] = compiler->table_of[member];
+	}
+	return 0;
+}
+
+static int compile_map(struct compiler *compiler, size_t at)
+{
+	struct map *map = &compiler->catalog->maps[at];
+	const struct map_settings *settings = compiler->maps[at].settings;
+	struct map_name *name;
+
+	if (map_init_rule(map, compiler->maps[at].name, settings, compiler->why) < 0)
+		return -1;
+	map->index = at;
+	map->tables = memory_new(settings->maps.count + 1, sizeof(*map->tables));
+	if (compiler->table_of[at])
+		map->tables[map->table_count++] = compiler->table_of[at];
+	else if (compile_members(compiler, map, at) < 0)
+		return -1;
+	name = memory_new(1, sizeof(*name));
+	name->map = map;
+	HASH_ADD_KEYPTR(hh, compiler->catalog->names, map->name, strlen(map->name), name);
+	return 0;
+}
+
+static int compile_all(struct compiler *compiler, size_t *ret_culprit)
+{
+	for (size_t i = 0; i < compiler->catalog->map_count; i++) {
+		*ret_culprit = i;
+		if (compile_table(compiler, i) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < compiler->catalog->map_count; i++) {
+		*ret_culprit = i;
+		if (compile_map(compiler, i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct catalog *catalog_create(const struct source_config *sources, size_t source_count,
+	const struct map_config *maps, size_t map_count, size_t *ret_culprit, struct error *why)
+{
+	struct catalog *catalog = memory_new(1, sizeof(*catalog));
+	struct compiler compiler = {.catalog = catalog, .maps = maps, .why = why};
+	int result;
+
+	*catalog = (struct catalog){.sources = sources,
+		.source_count = source_count,
+		.map_count = map_count,
+		.tables = memory_new(map_count, sizeof(struct table)),
+		.maps = memory_new(map_count, sizeof(struct map))};
+	compiler.table_of = memory_new(map_count, sizeof(*compiler.table_of));
+	result = compile_all(&compiler, ret_culprit);
+	free(compiler.table_of);
+	if (result == 0)
+		return catalog;
+	catalog_destroy(catalog);
+	return NULL;
+}
+
+void catalog_destroy(struct catalog *catalog)
+{
+	struct map_name *name, *next;
+
+	if (!catalog)
+		return;
+	HASH_ITER(hh, catalog->names, name, next)
+	{
+		HASH_DEL(catalog->names, name);
+		free(name);
+	}
+	for (size_t i = 0; i < catalog->table_count; i++)
+		table_finish(&catalog->tables[i]);
+	for (size_t i = 0; i < catalog->map_count; i++)
+		free(catalog->maps[i].tables);
+	free(catalog->tables);
+	free(catalog->maps);
+	free(catalog);
+}
+
+const struct map *catalog_find(const struct catalog *catalog, struct slice name)
+{
+	struct map_name *found;
+
+	HASH_FIND(hh, catalog->names, name.data, name.size, found);
+	return found ? found->map : NULL;
+}

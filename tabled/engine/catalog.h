@@ -1,0 +1,53 @@
+/*
+ * The catalog: all maps and sources of one configuration, compiled. Immutable and shared by all
+ * workers; whoever made it destroys it after the last engine that uses it is gone.
+ */
+#ifndef TABLED_ENGINE_CATALOG_H
+#define TABLED_ENGINE_CATALOG_H
+
+#include "engine/map.h"
+
+/* The options that every source has, whatever its driver. */
+struct source_settings {
+	int64_t query_timeout;  /* ms */
+	int64_t retry_interval; /* ms */
+	int64_t pool, connect_timeout, idle_timeout; /* for databases on the network: not used yet */
+};
+
+extern const struct setting source_setting_table[];
+
+/* A source section as it was read. Everything is borrowed from the configuration. */
+struct source_config {
+	const char *name;
+	const struct backend *backend;
+	const struct source_settings *settings;
+	const void *own; /* the driver's options */
+};
+
+struct map_config {
+	const char *name;
+	const struct map_settings *settings;
+};
+
+struct catalog {
+	const struct source_config *sources; /* borrowed */
+	size_t source_count;
+	struct table *tables;                /* owned; a table for each map with a query */
+	size_t table_count;
+	struct map *maps;                    /* owned */
+	size_t map_count;
+	struct map_name *names;              /* owned; hash of maps by name */
+};
+
+/*
+ * Compiles. The arrays are borrowed for the catalog's life. Returns NULL with `why` on a mistake;
+ * ret_culprit is then the number of the map whose section holds it.
+ */
+struct catalog *catalog_create(const struct source_config *sources, size_t source_count,
+	const struct map_config *maps, size_t map_count, size_t *ret_culprit, struct error *why);
+void catalog_destroy(struct catalog *catalog);
+
+/* A map by name, or NULL. Borrowed. */
+const struct map *catalog_find(const struct catalog *catalog, struct slice name);
+
+#endif

@@ -1,0 +1,277 @@
+#include "engine/map.h"
+
+#include "base/utf8.h"
+#include "engine/address.h"
+
+#include <inttypes.h>
+#include <strings.h>
+
+/* The words of `fold` and of `propagate_extension`; those of `parent_domains` are enum plan_parents. */
+enum { FOLD_AUTO, FOLD_YES, FOLD_ASCII_ONLY, FOLD_NO };
+enum { PROPAGATE_AUTO, PROPAGATE_YES, PROPAGATE_NO };
+
+/* clang-format off */
+#define FIELD(name) offsetof(struct map_settings, name)
+const struct setting map_setting_table[] = {
+	{.name = "source", .type = SETTING_TEXT, .offset = FIELD(source),
+	 .help = "The name of the source section that is asked."},
+	{.name = "query", .type = SETTING_TEXT, .offset = FIELD(query),
+	 .help = "The SQL template. %s is the key, %u its local part, %d its domain, %1 to %9 the labels of the "
+		 "domain from the right, %% a percent sign. Write expansions inside single quotes: each such "
+		 "string is bound as a parameter, never pasted into SQL."},
+	{.name = "maps", .type = SETTING_LIST, .offset = FIELD(maps),
+	 .help = "Instead of source and query: other maps, all of which are asked for each form of the key, in "
+		 "this order, as Postfix does with several tables in one parameter."},
+	{.name = "serves", .type = SETTING_TEXT, .offset = FIELD(serves),
+	 .help = "The Postfix parameter or restriction that uses the map: it decides which keys are derived from "
+		 "the one that Postfix sends. Default: the map's name, if it is such a parameter; else \"\", the "
+		 "key as it is."},
+	{.name = "result_format", .type = SETTING_TEXT, .offset = FIELD(result_format), .fallback = "%s",
+	 .help = "The template for each value: %s the value, %u and %d its parts, %S %U %D and %1 to %9 the key's."},
+	{.name = "domain", .type = SETTING_LIST, .offset = FIELD(domain),
+	 .help = "Only keys user@domain with one of these domains are asked; !domain excludes one."},
+	{.name = "expansion_limit", .type = SETTING_NUMBER, .offset = FIELD(expansion_limit), .fallback = "0",
+	 .least = 0, .most = 1000000,
+	 .help = "More values than this are an error (\"try later\"); 0 is no limit."},
+	{.name = "recipient_delimiter", .type = SETTING_TEXT, .offset = FIELD(recipient_delimiter), .fallback = "+",
+	 .help = "The same as Postfix's recipient_delimiter."},
+	{.name = "local_domains", .type = SETTING_LIST, .offset = FIELD(local_domains),
+	 .help = "Postfix's myorigin, mydestination and [address] literals of its interfaces: where the local "
+		 "part is asked alone, too."},
+	{.name = "fold", .type = SETTING_CHOICE, .offset = FIELD(fold), .fallback = "auto", .choices = "auto|yes|ascii|no",
+	 .help = "Whether keys are asked in lower case. auto: as Postfix does for the parameter, which is yes for "
+		 "nearly all; ascii: only A to Z, as with smtputf8_enable = no."},
+	{.name = "parent_domains", .type = SETTING_CHOICE, .offset = FIELD(parent_domains), .fallback = "auto",
+	 .choices = "auto|bare|dotted",
+	 .help = "How parent domains are asked: example.com or .example.com. auto: by the default of "
+		 "parent_domain_matches_subdomains."},
+	{.name = "propagate_extension", .type = SETTING_CHOICE, .offset = FIELD(propagate_extension), .fallback = "auto",
+	 .choices = "auto|yes|no",
+	 .help = "Whether the +extension of an address that was found without it is put into the results. auto: by "
+		 "the default of propagate_unmatched_extensions (canonical, virtual)."},
+	{.name = "ttl", .type = SETTING_DURATION, .offset = FIELD(ttl), .fallback = "0", .unused = true,
+	 .help = "How long an answer that was found may be kept. This version keeps none."},
+	{.name = "negative_ttl", .type = SETTING_DURATION, .offset = FIELD(negative_ttl), .fallback = "0",
+	 .unused = true, .help = "The same for \"not found\". This version keeps none."},
+	{.name = "stale_ttl", .type = SETTING_DURATION, .offset = FIELD(stale_ttl), .fallback = "0", .unused = true,
+	 .help = "How long an answer may be used when its source is away. This version keeps none."},
+	{.name = "cache", .type = SETTING_BOOL, .offset = FIELD(cache), .fallback = "no", .unused = true,
+	 .help = "Whether answers are kept at all. This version keeps none."},
+	{0}
+};
+#undef FIELD
+/* clang-format on */
+
+static int check_domain_list(const struct text_list *list, struct error *why)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *item = list->items[i];
+
+		if (strpbrk(item, ":/ ,\t"))
+			return error_option(why, "domain",
+				"domain = \"%s\": write a list of plain domains, {\"a.example\", "
+				"\"b.example\"}; tables and files are not read here",
+				item);
+	}
+	return 0;
+}
+
+int table_init(struct table *table, const char *name, const struct map_settings *settings,
+	size_t source_index, const struct backend *backend, struct error *why)
+{
+	struct error inner;
+
+	*table = (struct table){.name = name,
+		.source = source_index,
+		.backend = backend,
+		.domain = &settings->domain,
+		.expansion_limit = settings->expansion_limit};
+	if (check_domain_list(&settings->domain, why) < 0)
+		return -1;
+	if (!*settings->result_format)
+		return error_option(why, "result_format", "result_format is empty: use \"%%s\"");
+	if (query_init(&table->query, settings->query, backend->dialect, &table->needs, &inner) < 0)
+		return error_option(why, "query", "query: %s", inner.text);
+	if (template_init(&table->result, slice_str(settings->result_format), TEMPLATE_OF_RESULT,
+		    &table->needs, &inner) < 0)
+		return error_option(why, "result_format", "result_format: %s", inner.text);
+	return 0;
+}
+
+void table_finish(struct table *table)
+{
+	query_finish(&table->query);
+	template_finish(&table->result);
+}
+
+/* postfix: db_common_check_domain(), match_list.c: the first item that matches decides. */
+static bool domain_is_listed(const struct text_list *list, struct slice domain)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *item = list->items[i];
+		bool listed = true;
+
+		for (; *item == '!'; item++)
+			listed = !listed;
+		if (strlen(item) == domain.size && strncasecmp(item, domain.data, domain.size) == 0)
+			return listed;
+	}
+	return false;
+}
+
+bool table_wants(const struct table *table, const struct address_parts *key)
+{
+	if (!key->whole.size)
+		return false;
+	if (table->domain->count) {
+		if (!key->domain.data || !key->user.size)
+			return false;
+		if (!domain_is_listed(table->domain, key->domain))
+			return false;
+	}
+	return template_key_fits(&table->needs, key);
+}
+
+static int check_parameter(const struct plan_parameter *parameter, const char *serves,
+	struct error *why)
+{
+	if (!parameter)
+		return error_option(why, "serves",
+			"serves = \"%s\" is no Postfix parameter or restriction that takes a "
+			"lookup table; \"\" asks every key as it is",
+			serves);
+	if (parameter->refusal)
+		return error_option(why, "serves", "%s: %s", parameter->name, parameter->refusal);
+	return 0;
+}
+
+static enum plan_fold chosen_fold(int choice, enum plan_fold fallback)
+{
+	switch (choice) {
+	case FOLD_YES:
+		return FOLD_UNICODE;
+	case FOLD_ASCII_ONLY:
+		return FOLD_ASCII;
+	case FOLD_NO:
+		return FOLD_NONE;
+	default:
+		return fallback;
+	}
+}
+
+int map_init_rule(struct map *map, const char *name, const struct map_settings *settings,
+	struct error *why)
+{
+	const struct plan_parameter *row = plan_parameter_find(settings->serves ? settings->serves
+										 : name);
+
+	if (!row && !settings->serves)
+		row = plan_parameter_find("");
+	if (check_parameter(row, settings->serves, why) < 0)
+		return -1;
+	if (settings->propagate_extension == PROPAGATE_YES && row->result != RESULT_ADDRESSES)
+		return error_option(why, "propagate_extension",
+			"propagate_extension: Postfix puts extensions back only into the results "
+			"of virtual alias, canonical and generic maps");
+	map->name = name;
+	map->parameter = row;
+	map->rule = (struct plan_rule){
+		.forms = row->forms,
+		.parents = settings->parent_domains && row->parents ? (enum plan_parents)settings->parent_domains
+								    : row->parents,
+		.fold = chosen_fold(settings->fold, row->fold),
+		.result = row->result,
+		.propagates = settings->propagate_extension == PROPAGATE_AUTO
+				      ? row->propagates
+				      : settings->propagate_extension == PROPAGATE_YES,
+		.delimiters = settings->recipient_delimiter,
+		.local_domains = &settings->local_domains,
+	};
+	return 0;
+}
+
+/* One value by the result format. Returns whether it counts (postfix: db_common_expand). */
+static bool table_add_value(const struct table *table, struct slice cell,
+	const struct address_parts *key, struct buf *out)
+{
+	struct address_parts value;
+
+	if (!cell.size)
+		return false;
+	value = address_parts_of(cell);
+	if (!template_value_fits(&table->needs, &value))
+		return false;
+	if (out->size)
+		buf_add_byte(out, ',');
+	template_expand(&table->result, &value, key, out);
+	return true;
+}
+
+enum status table_format(const struct table *table, const struct rows *rows,
+	const struct address_parts *key, struct buf *out, struct error *why)
+{
+	size_t columns = table->backend->first_column_only && rows->columns ? 1 : rows->columns;
+	int64_t values = 0;
+
+	for (size_t row = 0; row < rows->count; row++) {
+		for (size_t column = 0; column < columns; column++) {
+			if (!table_add_value(table, rows_cell(rows, row, column), key, out))
+				continue;
+			values++;
+			if (table->expansion_limit && values > table->expansion_limit) {
+				error_set(why, "more values than expansion_limit = %" PRId64,
+					table->expansion_limit);
+				return TRY_LATER;
+			}
+			if (out->size > LOOKUP_ROWS_MAX) {
+				error_set(why, "the result is longer than any client takes");
+				return BROKEN;
+			}
+		}
+	}
+	if (!out->size)
+		return NOT_FOUND;
+	if (memchr(out->data, '\0', out->size) || !utf8_is_valid(buf_slice(out))) {
+		error_set(why, "the result is not valid UTF-8 text");
+		return BROKEN;
+	}
+	return FOUND;
+}
+
+/*
+ * postfix: mail_addr_map_opt(). "@other" takes the local part of the key: Postfix does that by
+ * itself, with the extension, so only an extension that must not propagate needs doing here.
+ */
+static void restore_at_domain(const struct map *map, const struct plan *plan, struct buf *text)
+{
+	struct buf address = {0};
+
+	if (map->rule.propagates)
+		return;
+	buf_add_slice(&address, plan->user);
+	buf_add_slice(&address, buf_slice(text));
+	buf_clear(text);
+	address_quote(buf_slice(&address), text);
+	buf_finish(&address);
+}
+
+void map_restore_extension(const struct map *map, const struct plan *plan,
+	const struct key_form *form, struct buf *text)
+{
+	struct buf extended = {0};
+
+	if (map->rule.result != RESULT_ADDRESSES || !form->shortened)
+		return;
+	if (text->data[0] == '@') {
+		restore_at_domain(map, plan, text);
+		return;
+	}
+	if (!map->rule.propagates)
+		return;
+	/* What is no address list goes as it is: Postfix says so in its log, and defers. */
+	if (address_list_extend(buf_slice(text), plan->extension, &extended) > 0) {
+		buf_clear(text);
+		buf_add_slice(text, buf_slice(&extended));
+	}
+	buf_finish(&extended);
+}

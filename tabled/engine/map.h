@@ -1,0 +1,77 @@
+/*
+ * A map: what clients ask by name. It has the rule by which keys are derived and one or more
+ * tables, each a query on a source. All of it is made from the configuration and then immutable;
+ * any thread may read it. To add an option for maps: one field here, one row in map.c.
+ */
+#ifndef TABLED_ENGINE_MAP_H
+#define TABLED_ENGINE_MAP_H
+
+#include "engine/plan.h"
+#include "engine/query.h"
+
+/* The options of a `map` section. */
+struct map_settings {
+	char *source;
+	char *query;
+	struct text_list maps;
+	char *serves;
+	char *result_format;
+	struct text_list domain;
+	int64_t expansion_limit;
+	char *recipient_delimiter;
+	struct text_list local_domains;
+	int fold;
+	int parent_domains;
+	int propagate_extension;
+	int64_t ttl, negative_ttl, stale_ttl; /* ms; not used yet */
+	bool cache;                           /* not used yet */
+};
+
+extern const struct setting map_setting_table[];
+
+/* One query on one source: what Postfix would call a table. */
+struct table {
+	const char *name;                /* of its map; borrowed from the configuration */
+	size_t source;                   /* index in the catalog */
+	const struct backend *backend;
+	struct query query;
+	struct template result;
+	struct template_needs needs;
+	const struct text_list *domain;  /* borrowed */
+	int64_t expansion_limit;         /* values; 0: any number */
+};
+
+/* Compiles a table. `source_index` and `backend` are those of settings->source. */
+int table_init(struct table *table, const char *name, const struct map_settings *settings,
+	size_t source_index, const struct backend *backend, struct error *why);
+void table_finish(struct table *table);
+
+/* Whether the table is to be asked for a key at all, or has nothing by Postfix's rules. */
+bool table_wants(const struct table *table, const struct address_parts *key);
+
+struct map {
+	const char *name; /* borrowed from the configuration */
+	size_t index;     /* in the catalog: for counters */
+	struct plan_rule rule;
+	const struct plan_parameter *parameter;
+	const struct table **tables; /* owned array of borrowed tables, in the order they are asked */
+	size_t table_count;
+};
+
+/* Fills the rule of a map. Returns -1 with `why` when the parameter is none that can be served. */
+int map_init_rule(struct map *map, const char *name, const struct map_settings *settings,
+	struct error *why);
+
+/*
+ * Appends to `out` what the rows of one table are as a result for `key`: every value by the
+ * result format, joined by commas. FOUND, or NOT_FOUND if no value is left, or TRY_LATER or
+ * BROKEN with `why`.
+ */
+enum status table_format(const struct table *table, const struct rows *rows,
+	const struct address_parts *key, struct buf *out, struct error *why);
+
+/* Turns the result for a shortened key form into the one for the whole key, as Postfix would. */
+void map_restore_extension(const struct map *map, const struct plan *plan,
+	const struct key_form *form, struct buf *text);
+
+#endif

@@ -1,0 +1,217 @@
+#include "engine/source.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+enum { BUSY_WAIT_LEAST_MS = 2, BUSY_WAIT_MOST_MS = 50 };
+
+void source_init(struct source *source, const struct source_config *config)
+{
+	*source = (struct source){.config = config};
+}
+
+const char *source_state_text(enum source_state state)
+{
+	static const char *const texts[] = {"unused", "up", "locked", "down"};
+
+	return texts[state];
+}
+
+/* The one place where a source's state changes, and so the one line in the log for it. */
+static void source_set_state(struct source *source, enum source_state state, const struct error *why)
+{
+	if (why)
+		source->why = *why;
+	if (source->state == state)
+		return;
+	if (state == SOURCE_UP && source->state == SOURCE_UNUSED)
+		log_debug("source=%s state=up", source->config->name);
+	else if (state == SOURCE_UP)
+		log_info("source=%s state=up: lookups are answered again", source->config->name);
+	else
+		log_warning("source=%s state=%s reason=\"%s\": lookups %s", source->config->name,
+			source_state_text(state), source->why.text,
+			state == SOURCE_DOWN ? "are answered \"try later\" until it is mended"
+					     : "wait until their deadline");
+	source->state = state;
+}
+
+static void source_close(struct source *source)
+{
+	if (!source->conn)
+		return;
+	source->config->backend->close(source->conn);
+	free(source->conn);
+	source->conn = NULL;
+}
+
+void source_finish(struct source *source)
+{
+	assert(!source->waiting);
+	source_close(source);
+}
+
+static void source_lose(struct source *source, const struct error *why, uint64_t now)
+{
+	source_close(source);
+	source->retry_at = now + (uint64_t)source->config->settings->retry_interval;
+	source_set_state(source, SOURCE_DOWN, why);
+}
+
+/* Opens if need be. Returns -1, with source->why, when there is no connection to be had now. */
+static int source_open(struct source *source, uint64_t now)
+{
+	const struct backend *backend = source->config->backend;
+	struct error why;
+
+	if (source->conn)
+		return 0;
+	if (source->state == SOURCE_DOWN && now < source->retry_at)
+		return -1;
+	source->conn = memory_new(1, backend->conn_size);
+	if (backend->open(source->conn, source->config->own, &why) == 0)
+		return 0;
+	source_lose(source, &why, now);
+	return -1;
+}
+
+/* Runs a batch, once more on a new connection if the first was lost: reading twice does no harm. */
+static enum progress source_run(struct source *source, struct batch *batch, uint64_t now)
+{
+	const struct backend *backend = source->config->backend;
+	bool is_new = !source->conn;
+
+	for (;;) {
+		enum progress progress;
+
+		if (source_open(source, now) < 0)
+			return LOST;
+		batch->questions[0].status = TRY_LATER;
+		progress = backend->start(source->conn, batch);
+		if (progress == DONE)
+			source_set_state(source, SOURCE_UP, NULL);
+		if (progress != LOST)
+			return progress;
+		if (is_new) {
+			source_lose(source, batch->questions[0].why, now);
+			return LOST;
+		}
+		source_close(source);
+		is_new = true;
+	}
+}
+
+static void ask_fail(struct ask *ask, struct source *source, uint64_t now)
+{
+	ask->question.status = TRY_LATER;
+	error_set(ask->question.why, "source %s: %s", source->config->name, source->why.text);
+	ask->done(ask, now);
+}
+
+/* Returns whether the ask is over; if not, the database is locked and it has to wait. */
+static bool source_try(struct source *source, struct ask *ask, uint64_t now)
+{
+	struct batch batch = {.questions = &ask->question, .count = 1, .deadline = ask->deadline};
+
+	switch (source_run(source, &batch, now)) {
+	case DONE:
+		ask->done(ask, now);
+		return true;
+	case BUSY:
+		source_set_state(source, SOURCE_LOCKED, ask->question.why);
+		if (now < ask->deadline)
+			return false;
+		/* fall through */
+	case LOST:
+		ask_fail(ask, source, now);
+		return true;
+	}
+	return true;
+}
+
+void source_ask(struct source *source, struct ask *ask, uint64_t now)
+{
+	/* Behind those that wait already: a lock that is held for them is held for this one. */
+	if (!source->waiting && source_try(source, ask, now))
+		return;
+	if (!source->waiting) {
+		source->busy_wait = BUSY_WAIT_LEAST_MS;
+		source->busy_at = now + source->busy_wait;
+	}
+	DL_APPEND(source->waiting, ask);
+}
+
+static uint64_t source_next_tick(const struct source *source)
+{
+	uint64_t next = source->busy_at;
+	const struct ask *ask;
+
+	if (!source->waiting)
+		return UINT64_MAX;
+	DL_FOREACH(source->waiting, ask)
+	{
+		if (ask->deadline < next)
+			next = ask->deadline;
+	}
+	return next;
+}
+
+/* What is past its deadline gets its answer, whatever the database does. */
+static void source_expire(struct source *source, uint64_t now)
+{
+	struct ask *ask, *next;
+
+	DL_FOREACH_SAFE(source->waiting, ask, next)
+	{
+		if (now < ask->deadline)
+			continue;
+		DL_DELETE(source->waiting, ask);
+		ask_fail(ask, source, now);
+	}
+}
+
+uint64_t source_tick(struct source *source, uint64_t now)
+{
+	if (!source->waiting || now < source->busy_at) {
+		source_expire(source, now);
+		return source_next_tick(source);
+	}
+	while (source->waiting) {
+		struct ask *ask = source->waiting;
+
+		DL_DELETE(source->waiting, ask);
+		if (source_try(source, ask, now))
+			continue;
+		DL_PREPEND(source->waiting, ask);
+		break;
+	}
+	if (source->busy_wait < BUSY_WAIT_MOST_MS)
+		source->busy_wait *= 2;
+	source->busy_at = now + source->busy_wait;
+	source_expire(source, now);
+	return source_next_tick(source);
+}
+
+enum status source_check(struct source *source, const struct statement *statement, uint64_t now,
+	struct error *why)
+{
+	struct rows rows = {0};
+	struct question question = {.statement = statement, .rows = &rows, .why = why};
+	struct batch batch = {.questions = &question,
+		.count = 1,
+		.deadline = now + (uint64_t)source->config->settings->query_timeout,
+		.only_check = true};
+
+	why->text[0] = '\0';
+	if (source_run(source, &batch, now) != DONE) {
+		question.status = TRY_LATER;
+		if (!why->text[0])
+			*why = source->why;
+	}
+	rows_finish(&rows);
+	return question.status;
+}

@@ -1,0 +1,407 @@
+/*
+ * A client connection: reads bytes, has the protocol cut requests out of them, hands those on and
+ * writes the replies, in order, one write for all that one read has brought. What it may hold is
+ * bounded: with much under way, or with a client that does not read its replies, it stops reading.
+ */
+#include "net/internal.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+enum {
+	IN_FLIGHT_MAX = 256,        /* requests */
+	OUT_MAX_BYTES = 256 * 1024, /* of replies; one more may still be added */
+	KEEP_BYTES = 1024,          /* of a buffer while the client is idle */
+	LINGER_MS = 2000,
+};
+
+static void conn_settle(struct conn *conn);
+
+uint64_t conn_idle(const struct conn *conn, uint64_t now)
+{
+	if (conn->in_flight || conn->sending.size || conn->in.size || now < conn->since)
+		return 0;
+	return now - conn->since;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct conn *conn = handle->data;
+	struct listener *listener = conn->listener;
+
+	buf_finish(&conn->in);
+	buf_wipe(&conn->out);
+	buf_wipe(&conn->sending);
+	free(conn);
+	listener_lost_conn(listener);
+}
+
+static void exchange_end(struct exchange *exchange, struct loop *loop)
+{
+	buf_wipe(&exchange->bytes);
+	exchange->next = loop->spare;
+	loop->spare = exchange;
+}
+
+void conn_close(struct conn *conn)
+{
+	struct listener *listener = conn->listener;
+
+	if (conn->closed)
+		return;
+	conn->closed = true;
+	/* Lookups that are out come back to an exchange that has lost its client. */
+	while (conn->first) {
+		struct exchange *exchange = conn->first;
+
+		conn->first = exchange->next;
+		exchange->conn = NULL;
+		if (exchange->answered)
+			exchange_end(exchange, listener->loop);
+	}
+	DL_DELETE(listener->conns, conn);
+	listener->conn_count--;
+	uv_close((uv_handle_t *)&conn->handle, on_closed);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+	struct conn *conn = request->data;
+
+	if (conn->closed)
+		return;
+	buf_wipe(&conn->sending);
+	conn->since = loop_now(conn->listener->loop);
+	if (status < 0)
+		conn_close(conn);
+	else
+		conn_settle(conn);
+}
+
+/* Sends what the kernel takes at once; libuv sends the rest. Returns -1 if the client is gone. */
+static int conn_flush(struct conn *conn)
+{
+	uv_buf_t bytes = uv_buf_init(conn->out.data, (unsigned)conn->out.size);
+	int sent;
+
+	if (conn->sending.size || !conn->out.size)
+		return 0;
+	sent = uv_try_write(&conn->handle.stream, &bytes, 1);
+	if (sent < 0 && sent != UV_EAGAIN)
+		return -1;
+	buf_consume(&conn->out, sent < 0 ? 0 : (size_t)sent);
+	if (!conn->out.size) {
+		if (conn->out.room > KEEP_BYTES)
+			buf_finish(&conn->out);
+		return 0;
+	}
+	conn->sending = conn->out;
+	buf_init(&conn->out);
+	bytes = uv_buf_init(conn->sending.data, (unsigned)conn->sending.size);
+	conn->write.data = conn;
+	return uv_write(&conn->write, &conn->handle.stream, &bytes, 1, on_written);
+}
+
+static void conn_log(struct conn *conn, const char *what, const char *why)
+{
+	struct listener *listener = conn->listener;
+
+	listener->refused++;
+	if (log_limit_pass(&listener->limit, loop_now(listener->loop), "refused requests"))
+		log_warning("listener=%s: %s: %s", listener->address, what, why);
+}
+
+static void conn_put(struct conn *conn, const struct reply *reply, struct buf *out)
+{
+	struct error why;
+	char what[320];
+
+	if (conn->listener->proto->put(out, reply, &why) == 0)
+		return;
+	snprintf(what, sizeof(what), "map=%.255s: a result was turned into an error",
+		reply->map ? reply->map : "");
+	conn_log(conn, what, why.text);
+}
+
+static struct exchange *exchange_begin(struct conn *conn)
+{
+	struct loop *loop = conn->listener->loop;
+	struct exchange *exchange = loop->spare;
+
+	if (exchange)
+		loop->spare = exchange->next;
+	else
+		exchange = memory_new(1, sizeof(*exchange));
+	exchange->conn = conn;
+	exchange->answered = false;
+	exchange->next = NULL;
+	if (conn->last && conn->first)
+		conn->last->next = exchange;
+	else
+		conn->first = exchange;
+	conn->last = exchange;
+	conn->in_flight++;
+	return exchange;
+}
+
+/* Writes the replies at the head of the queue, up to the first that is not there yet. */
+static void conn_collect(struct conn *conn)
+{
+	while (conn->first && conn->first->answered) {
+		struct exchange *exchange = conn->first;
+
+		conn->first = exchange->next;
+		conn->in_flight--;
+		buf_add_slice(&conn->out, buf_slice(&exchange->bytes));
+		exchange_end(exchange, conn->listener->loop);
+	}
+}
+
+/* The answer to a request: lookup_done. */
+static void exchange_done(void *owner, const struct reply *reply)
+{
+	struct exchange *exchange = owner;
+	struct conn *conn = exchange->conn;
+
+	if (!conn) {
+		buf_wipe(&exchange->bytes);
+		free(exchange);
+		return;
+	}
+	if (exchange != conn->first) {
+		exchange->answered = true;
+		conn_put(conn, reply, &exchange->bytes);
+		return;
+	}
+	conn->first = exchange->next;
+	conn->in_flight--;
+	conn_put(conn, reply, &conn->out);
+	exchange_end(exchange, conn->listener->loop);
+	conn_collect(conn);
+	if (!conn->processing)
+		conn_settle(conn);
+}
+
+static void conn_submit(struct conn *conn, struct request *request)
+{
+	struct listener *listener = conn->listener;
+	struct loop *loop = listener->loop;
+	struct exchange *exchange = exchange_begin(conn);
+
+	listener->requests++;
+	if (listener->proto->kind == PROTO_COMMAND) {
+		loop->commands.run(loop->commands.context, request->key, loop_now(loop),
+			exchange_done, exchange);
+		return;
+	}
+	if (listener->proto->kind == PROTO_ONE_MAP)
+		request->map = slice_str(listener->map);
+	engine_lookup(loop->current.engine, request, loop_now(loop), NULL, exchange_done, exchange);
+}
+
+/* A request that can't be served gets its error in its turn. */
+static void conn_refuse(struct conn *conn, const struct error *why)
+{
+	struct reply reply = {BROKEN, slice_str(why->text), NULL};
+
+	conn_log(conn, "a request was refused", why->text);
+	exchange_done(exchange_begin(conn), &reply);
+}
+
+static bool conn_is_full(const struct conn *conn)
+{
+	return conn->in_flight >= IN_FLIGHT_MAX ||
+	       conn->out.size + conn->sending.size >= OUT_MAX_BYTES;
+}
+
+/* Serves the requests at the front of the bytes. Returns how many bytes are done with. */
+static size_t conn_process(struct conn *conn, char *data, size_t size)
+{
+	size_t at = 0;
+
+	conn->processing = true;
+	while (at < size && !conn->ending && !conn_is_full(conn)) {
+		struct request request = {.map = {NULL, 0}};
+		struct error why;
+		size_t used = 0;
+		enum cut cut = conn->listener->proto->cut(
+			data + at, size - at, &used, &request, &why);
+
+		if (cut == CUT_MORE)
+			break;
+		at += used;
+		conn->since = loop_now(conn->listener->loop);
+		if (cut == CUT_REQUEST)
+			conn_submit(conn, &request);
+		else
+			conn_refuse(conn, &why);
+		conn->ending = conn->ending || cut == CUT_CLOSE;
+	}
+	conn->processing = false;
+	if (!conn->ending && conn_is_full(conn)) {
+		conn->paused = true;
+		uv_read_stop(&conn->handle.stream);
+	}
+	return conn->ending ? size : at;
+}
+
+/* Takes new bytes: alone if nothing waits, else behind what does. */
+static void conn_take(struct conn *conn, char *data, size_t size)
+{
+	size_t used;
+
+	if (conn->in.size || !size) {
+		buf_add(&conn->in, data, size);
+		used = conn_process(conn, conn->in.data, conn->in.size);
+		buf_consume(&conn->in, used);
+	} else {
+		used = conn_process(conn, data, size);
+		if (used < size)
+			conn->since = loop_now(conn->listener->loop);
+		buf_add(&conn->in, data + used, size - used);
+	}
+	if (!conn->in.size)
+		buf_finish(&conn->in);
+}
+
+static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	struct conn *conn = handle->data;
+
+	/* All clients read into the loop's one buffer: what is left over is copied, and is rare. */
+	(void)suggested;
+	*buf = uv_buf_init(conn->listener->loop->read_buffer, READ_BUFFER_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+{
+	struct conn *conn = stream->data;
+
+	if (size == UV_EOF && !conn->lingering) {
+		/* The client may have closed only its sending side: what it asked is answered. */
+		uv_read_stop(stream);
+		conn->ending = true;
+		buf_finish(&conn->in);
+		conn->lingering = true;
+		conn_settle(conn);
+	} else if (size < 0) {
+		conn_close(conn);
+	} else if (size > 0 && !conn->ending) {
+		conn_take(conn, buf->base, (size_t)size);
+		conn_settle(conn);
+	}
+}
+
+static void on_shut_down(uv_shutdown_t *request, int status)
+{
+	(void)status;
+	free(request);
+}
+
+/*
+ * All is answered and sent. A client that still sends would lose the last reply if the socket were
+ * closed under it, so what it sends is read and thrown away for a moment.
+ */
+static void conn_linger(struct conn *conn)
+{
+	uv_shutdown_t *request;
+
+	if (conn->lingering) {
+		conn_close(conn);
+		return;
+	}
+	conn->lingering = true;
+	conn->since = loop_now(conn->listener->loop);
+	request = memory_new(1, sizeof(*request));
+	if (uv_shutdown(request, &conn->handle.stream, on_shut_down) < 0) {
+		free(request);
+		conn_close(conn);
+		return;
+	}
+	uv_read_start(&conn->handle.stream, on_allocate, on_read);
+}
+
+/* Reads on once there is room again, beginning with what came before. */
+static void conn_resume(struct conn *conn)
+{
+	conn->paused = false;
+	uv_read_start(&conn->handle.stream, on_allocate, on_read);
+	conn_take(conn, NULL, 0);
+}
+
+/* After anything has happened: sends what there is, then decides what comes next. */
+static void conn_settle(struct conn *conn)
+{
+	if (conn->closed)
+		return;
+	for (;;) {
+		if (conn_flush(conn) < 0) {
+			conn_close(conn);
+			return;
+		}
+		if (!conn->paused || conn->ending || conn_is_full(conn))
+			break;
+		conn_resume(conn);
+	}
+	if (conn->ending && !conn->in_flight && !conn->out.size && !conn->sending.size)
+		conn_linger(conn);
+	loop_tick(conn->listener->loop);
+}
+
+void conn_end(struct conn *conn)
+{
+	conn->ending = true;
+	if (conn->processing)
+		return; /* it was one of its own requests that led here */
+	buf_finish(&conn->in);
+	conn_settle(conn);
+}
+
+void conn_sweep(struct conn *conn, uint64_t now)
+{
+	const struct listener *listener = conn->listener;
+	uint64_t since = now > conn->since ? now - conn->since : 0;
+	struct error why;
+
+	if (conn->lingering && !conn->in_flight && !conn->sending.size && since > LINGER_MS) {
+		conn_close(conn);
+	} else if (conn->sending.size && since > (uint64_t)listener->request_timeout) {
+		conn_log(conn, "a client was disconnected", "it does not read its replies");
+		conn_close(conn);
+	} else if (conn->in.size && !conn->paused && !conn->in_flight &&
+		   since > (uint64_t)listener->request_timeout) {
+		error_set(&why, "the request was not whole after request_timeout");
+		conn_refuse(conn, &why);
+		conn_end(conn);
+	} else if (conn_idle(conn, now) > (uint64_t)listener->idle_timeout) {
+		conn_close(conn);
+	}
+}
+
+int conn_accept(struct listener *listener)
+{
+	struct conn *conn = memory_new(1, sizeof(*conn));
+	int code;
+
+	conn->listener = listener;
+	conn->since = loop_now(listener->loop);
+	if (listener->endpoint.is_unix)
+		uv_pipe_init(&listener->loop->uv, &conn->handle.pipe, 0);
+	else
+		uv_tcp_init(&listener->loop->uv, &conn->handle.tcp);
+	conn->handle.stream.data = conn;
+	DL_APPEND(listener->conns, conn);
+	listener->conn_count++;
+	listener->handle_count++;
+	code = uv_accept(&listener->handle.stream, &conn->handle.stream);
+	if (code == 0 && !listener->endpoint.is_unix)
+		uv_tcp_nodelay(&conn->handle.tcp, 1);
+	if (code == 0)
+		code = uv_read_start(&conn->handle.stream, on_allocate, on_read);
+	if (code < 0)
+		conn_close(conn);
+	return code < 0 ? -1 : 0;
+}

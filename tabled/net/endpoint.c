@@ -1,0 +1,250 @@
+#include "net/endpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024 };
+
+static int parse_unix(const char *path, struct endpoint *endpoint, struct error *why)
+{
+	if (*path != '/')
+		return error_set(why, "\"unix:%s\": a path starts with /", path);
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return error_set(why, "\"unix:%s\": the path is too long for a socket", path);
+	endpoint->is_unix = true;
+	snprintf(endpoint->host, sizeof(endpoint->host), "%s", path);
+	return 0;
+}
+
+static int parse_inet(const char *text, struct endpoint *endpoint, struct error *why)
+{
+	const char *colon = strrchr(text, ':');
+	size_t size = colon ? (size_t)(colon - text) : 0;
+
+	if (!colon || !colon[1] || strlen(colon + 1) >= sizeof(endpoint->port) ||
+		size >= sizeof(endpoint->host))
+		return error_set(why,
+			"\"inet:%s\" is not of the form inet:host:port or inet:[::1]:port", text);
+	if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
+		text++;
+		size -= 2;
+	} else if (memchr(text, ':', size)) {
+		return error_set(why, "\"inet:%s\": write an IPv6 address in brackets", text);
+	}
+	snprintf(endpoint->host, sizeof(endpoint->host), "%.*s", (int)size, text);
+	snprintf(endpoint->port, sizeof(endpoint->port), "%s", colon + 1);
+	return 0;
+}
+
+int endpoint_parse(const char *text, struct endpoint *endpoint, struct error *why)
+{
+	*endpoint = (struct endpoint){0};
+	if (strncmp(text, "unix:", 5) == 0)
+		return parse_unix(text + 5, endpoint, why);
+	if (strncmp(text, "inet:", 5) == 0)
+		return parse_inet(text + 5, endpoint, why);
+	return error_set(why, "\"%s\" is neither unix:/path nor inet:host:port", text);
+}
+
+static struct sockaddr_un unix_address(const struct endpoint *endpoint)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s",
+		(int)sizeof(address.sun_path) - 1, endpoint->host);
+	return address;
+}
+
+static int new_socket(int family, struct error *why)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		error_set(why, "socket: %s", strerror(errno));
+	return fd;
+}
+
+static int unix_connect(const struct endpoint *endpoint, struct error *why)
+{
+	struct sockaddr_un address = unix_address(endpoint);
+	int fd = new_socket(AF_UNIX, why);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	error_set(why, "%s: %s", endpoint->host, strerror(errno));
+	close(fd);
+	return -1;
+}
+
+/* Removes what a daemon that is gone has left. Returns -1 if there is something else. */
+static int remove_stale(const struct endpoint *endpoint, struct error *why)
+{
+	struct stat file;
+	int fd;
+
+	if (lstat(endpoint->host, &file) < 0)
+		return errno == ENOENT ? 0
+				       : error_set(why, "%s: %s", endpoint->host, strerror(errno));
+	if (!S_ISSOCK(file.st_mode))
+		return error_set(why, "%s exists and is no socket: remove it", endpoint->host);
+	fd = unix_connect(endpoint, NULL);
+	if (fd >= 0) {
+		close(fd);
+		return error_set(why,
+			"%s: another process listens there; is tabled running already?",
+			endpoint->host);
+	}
+	if (unlink(endpoint->host) < 0)
+		return error_set(why, "%s: %s", endpoint->host, strerror(errno));
+	return 0;
+}
+
+/* A user's number by name or number; -1 stays "don't change". */
+static int find_user(const char *name, uid_t *ret_id, struct error *why)
+{
+	const struct passwd *user = name ? getpwnam(name) : NULL;
+	char *end;
+
+	*ret_id = (uid_t)-1;
+	if (!name || !*name)
+		return 0;
+	*ret_id = user ? user->pw_uid : (uid_t)strtoul(name, &end, 10);
+	if (!user && *end)
+		return error_option(why, "owner", "owner = \"%s\": there is no such user", name);
+	return 0;
+}
+
+static int find_group(const char *name, gid_t *ret_id, struct error *why)
+{
+	const struct group *group = name ? getgrnam(name) : NULL;
+	char *end;
+
+	*ret_id = (gid_t)-1;
+	if (!name || !*name)
+		return 0;
+	*ret_id = group ? group->gr_gid : (gid_t)strtoul(name, &end, 10);
+	if (!group && *end)
+		return error_option(why, "group", "group = \"%s\": there is no such group", name);
+	return 0;
+}
+
+static int set_access(
+	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
+{
+	uid_t owner;
+	gid_t group;
+
+	if (find_user(access->owner, &owner, why) < 0 || find_group(access->group, &group, why) < 0)
+		return -1;
+	if (chmod(endpoint->host, access->mode) < 0)
+		return error_set(why, "%s: chmod: %s", endpoint->host, strerror(errno));
+	if ((owner != (uid_t)-1 || group != (gid_t)-1) && chown(endpoint->host, owner, group) < 0)
+		return error_set(why,
+			"%s: chown: %s (only root may give a socket to another owner)",
+			endpoint->host, strerror(errno));
+	return 0;
+}
+
+static int unix_listen(int fd, const struct endpoint *endpoint,
+	const struct endpoint_access *access, struct error *why)
+{
+	struct sockaddr_un address = unix_address(endpoint);
+	mode_t mask;
+	int bound;
+
+	if (remove_stale(endpoint, why) < 0)
+		return -1;
+	/* Nobody may connect before owner and mode are what they should be. */
+	mask = umask(0777);
+	bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	umask(mask);
+	if (bound < 0)
+		return error_set(why, "%s: %s", endpoint->host, strerror(errno));
+	if (set_access(endpoint, access, why) < 0) {
+		unlink(endpoint->host);
+		return -1;
+	}
+	return 0;
+}
+
+static struct addrinfo *resolve(const struct endpoint *endpoint, int flags, struct error *why)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags};
+	struct addrinfo *found = NULL;
+	int code = getaddrinfo(endpoint->host, endpoint->port, &hints, &found);
+
+	if (code != 0)
+		error_set(why, "inet:%s:%s: %s", endpoint->host, endpoint->port,
+			gai_strerror(code));
+	return found;
+}
+
+static int inet_socket(const struct endpoint *endpoint, int flags, struct error *why,
+	int (*use)(int fd, const struct sockaddr *address, socklen_t size))
+{
+	struct addrinfo *found = resolve(endpoint, flags, why);
+	int fd = -1, one = 1;
+
+	if (!found)
+		return -1;
+	fd = new_socket(found->ai_family, why);
+	if (fd >= 0) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		if (found->ai_family == AF_INET6)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+		if (use(fd, found->ai_addr, found->ai_addrlen) < 0) {
+			error_set(why, "inet:%s:%s: %s", endpoint->host, endpoint->port,
+				strerror(errno));
+			close(fd);
+			fd = -1;
+		}
+	}
+	freeaddrinfo(found);
+	return fd;
+}
+
+static int open_listener(
+	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
+{
+	int fd;
+
+	if (!endpoint->is_unix)
+		return inet_socket(endpoint, AI_PASSIVE, why, bind);
+	fd = new_socket(AF_UNIX, why);
+	if (fd >= 0 && unix_listen(fd, endpoint, access, why) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int endpoint_listen(
+	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
+{
+	int fd = open_listener(endpoint, access, why);
+
+	if (fd < 0)
+		return -1;
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	error_set(why, "listen: %s", strerror(errno));
+	close(fd);
+	return -1;
+}
+
+int endpoint_connect(const struct endpoint *endpoint, struct error *why)
+{
+	if (endpoint->is_unix)
+		return unix_connect(endpoint, why);
+	return inet_socket(endpoint, 0, why, connect);
+}

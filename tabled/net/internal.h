@@ -1,0 +1,140 @@
+/*
+ * What loop.c, listener.c and conn.c share: the loop and the things that live on it. Nobody
+ * outside this folder includes it.
+ */
+#ifndef TABLED_NET_INTERNAL_H
+#define TABLED_NET_INTERNAL_H
+
+#include "base/log.h"
+#include "net/endpoint.h"
+#include "net/loop.h"
+
+#include <uv.h>
+
+enum { READ_BUFFER_BYTES = 64 * 1024 };
+
+/* An engine whose configuration was replaced, until its last lookup is answered. */
+struct retired_engine {
+	struct engine *engine;
+	void (*release)(void *context);
+	void *context;
+	struct retired_engine *prev, *next;
+};
+
+struct loop {
+	uv_loop_t uv;
+	uv_timer_t sweep;   /* each second: looks for clients past their time */
+	uv_timer_t tick;    /* when the engine wants to be called */
+	struct command_handler commands;
+	struct retired_engine current;
+	struct retired_engine *retired; /* list */
+	struct listener *listeners;     /* list */
+	struct signal_handler *signals; /* list */
+	struct exchange *spare;         /* list of exchanges to be used again */
+	bool stopping;
+	uint64_t stop_deadline; /* ms */
+	char read_buffer[READ_BUFFER_BYTES];
+};
+
+/* One listening socket. */
+struct listener {
+	union {
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} handle;
+	struct loop *loop;
+	struct endpoint endpoint;
+	char *address; /* owned; as written in the configuration */
+	/* Copies of the options: clients may outlive the configuration. */
+	const struct proto *proto;
+	char *map; /* owned */
+	char *owner, *group; /* owned */
+	mode_t mode;
+	int64_t max_connections, idle_timeout, request_timeout;
+	struct conn *conns; /* list */
+	size_t conn_count;
+	size_t handle_count; /* its own and its clients', until libuv has closed them */
+	uint64_t accepted, requests, refused;
+	bool waiting;  /* a client stands at the door: there are max_connections already */
+	bool closing;
+	struct log_limit limit;
+	struct listener *prev, *next;
+};
+
+/* Puts a listening descriptor, which is given, to use. */
+struct listener *listener_create(struct loop *loop, const struct listener_config *config,
+	const struct endpoint *endpoint, int fd);
+
+/*
+ * Whether the listener can go on under a new configuration. What the socket itself has, its
+ * protocol, owner and mode, only a new one can change: then -1 with `why`.
+ */
+int listener_can_become(const struct listener *listener, const struct listener_config *config,
+	struct error *why);
+
+/* Takes over the options of a configuration. */
+void listener_configure(struct listener *listener, const struct listener_config *config);
+
+/* Takes no more clients, ends those it has and removes the socket's file. */
+void listener_close(struct listener *listener);
+
+/* A client's handle is closed: lets in the one at the door, or frees a closed listener. */
+void listener_lost_conn(struct listener *listener);
+
+/* A request and its reply. They leave in the order in which they came. */
+struct exchange {
+	struct conn *conn; /* NULL once the client is gone */
+	bool answered;
+	struct buf bytes; /* of a reply that has to wait for those before it */
+	struct exchange *next;
+};
+
+/* One client. */
+struct conn {
+	union {
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	} handle;
+	uv_write_t write;
+	struct listener *listener;
+	struct exchange *first, *last; /* queue, oldest first */
+	size_t in_flight;
+	struct buf in;      /* the beginning of a request, or requests that wait for their turn */
+	struct buf out;     /* replies to be written */
+	struct buf sending; /* replies that libuv writes */
+	uint64_t since;     /* ms; when it last got or sent something whole */
+	bool paused;        /* not reading: it has too much under way */
+	bool processing;    /* requests are being cut; replies are written afterwards */
+	bool ending;        /* no more requests are taken; closed when all is answered */
+	bool lingering;     /* all is answered; what it still sends is thrown away */
+	bool closed;
+	struct conn *prev, *next;
+};
+
+/* Takes the client that libuv announced. Returns -1 if that went wrong. */
+int conn_accept(struct listener *listener);
+
+/* Closes at once; replies that are under way are dropped. */
+void conn_close(struct conn *conn);
+
+/* Takes no more requests; closes when all is answered and sent. */
+void conn_end(struct conn *conn);
+
+/* Closes or ends the client if it is past one of its listener's timeouts. */
+void conn_sweep(struct conn *conn, uint64_t now);
+
+/* How long the client has done nothing and owes nothing, in ms; 0 if it is busy. */
+uint64_t conn_idle(const struct conn *conn, uint64_t now);
+
+/* Lets the engine do what is due and sets the timer for what will be. */
+void loop_tick(struct loop *loop);
+
+/* Milliseconds, as the loop last looked. */
+uint64_t loop_now(const struct loop *loop);
+
+/* A listener is gone: the loop may end with the last. */
+void loop_lost_listener(struct loop *loop);
+
+#endif

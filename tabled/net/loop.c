@@ -1,0 +1,347 @@
+#include "net/internal.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <utlist.h>
+
+enum { SWEEP_MS = 1000, STOP_MS = 10000 };
+
+struct signal_handler {
+	uv_signal_t signal;
+	void (*handle)(void *context);
+	void *context;
+	struct signal_handler *next;
+};
+
+uint64_t loop_now(const struct loop *loop)
+{
+	return uv_now(&loop->uv);
+}
+
+static void retired_free(struct retired_engine *retired)
+{
+	engine_destroy(retired->engine);
+	if (retired->release)
+		retired->release(retired->context);
+}
+
+/* Engines of old configurations go when their last lookup is answered. */
+static uint64_t tick_retired(struct loop *loop, uint64_t now)
+{
+	struct retired_engine *retired, *next;
+	uint64_t soonest = UINT64_MAX;
+
+	DL_FOREACH_SAFE(loop->retired, retired, next)
+	{
+		uint64_t at = engine_tick(retired->engine, now);
+
+		if (engine_pending(retired->engine) == 0) {
+			DL_DELETE(loop->retired, retired);
+			retired_free(retired);
+			free(retired);
+		} else if (at < soonest) {
+			soonest = at;
+		}
+	}
+	return soonest;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct loop *loop = timer->data;
+	uint64_t now = loop_now(loop);
+	uint64_t soonest = tick_retired(loop, now);
+	uint64_t at = loop->current.engine ? engine_tick(loop->current.engine, now) : UINT64_MAX;
+
+	if (at < soonest)
+		soonest = at;
+	if (soonest == UINT64_MAX)
+		return;
+	uv_timer_start(timer, on_tick, soonest > now ? soonest - now : 1, 0);
+}
+
+void loop_tick(struct loop *loop)
+{
+	bool pending = loop->current.engine && engine_pending(loop->current.engine);
+
+	if ((pending || loop->retired) && !uv_is_active((uv_handle_t *)&loop->tick) &&
+		!uv_is_closing((uv_handle_t *)&loop->tick))
+		uv_timer_start(&loop->tick, on_tick, 1, 0);
+}
+
+/* Past the time that stopping may take: lookups get "try later", clients are cut off. */
+static void loop_give_up(struct loop *loop)
+{
+	struct listener *listener;
+	struct conn *conn, *next;
+
+	log_warning("stopping: clients that are still busy are disconnected");
+	DL_FOREACH(loop->listeners, listener)
+	{
+		DL_FOREACH_SAFE(listener->conns, conn, next)
+		{
+			conn_close(conn);
+		}
+	}
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+	struct loop *loop = timer->data;
+	uint64_t now = loop_now(loop);
+	struct listener *listener, *next_listener;
+	struct conn *conn, *next;
+
+	DL_FOREACH_SAFE(loop->listeners, listener, next_listener)
+	{
+		DL_FOREACH_SAFE(listener->conns, conn, next)
+		{
+			conn_sweep(conn, now);
+		}
+	}
+	if (loop->stopping && now >= loop->stop_deadline)
+		loop_give_up(loop);
+}
+
+struct loop *loop_create(struct command_handler commands)
+{
+	struct loop *loop = memory_new(1, sizeof(*loop));
+
+	uv_loop_init(&loop->uv);
+	uv_timer_init(&loop->uv, &loop->sweep);
+	uv_timer_init(&loop->uv, &loop->tick);
+	loop->sweep.data = loop->tick.data = loop;
+	loop->commands = commands;
+	uv_timer_start(&loop->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	return loop;
+}
+
+static void free_signals(struct loop *loop)
+{
+	while (loop->signals) {
+		struct signal_handler *handler = loop->signals;
+
+		loop->signals = handler->next;
+		free(handler);
+	}
+}
+
+static void free_exchanges(struct loop *loop)
+{
+	while (loop->spare) {
+		struct exchange *exchange = loop->spare;
+
+		loop->spare = exchange->next;
+		free(exchange);
+	}
+}
+
+/* Lookups whose clients are gone still hold the engine: they are answered, to nobody. */
+static void abandon_lookups(struct loop *loop)
+{
+	tick_retired(loop, UINT64_MAX);
+	if (loop->current.engine)
+		engine_tick(loop->current.engine, UINT64_MAX);
+}
+
+static void close_timers(struct loop *loop)
+{
+	if (uv_is_closing((uv_handle_t *)&loop->sweep))
+		return;
+	uv_close((uv_handle_t *)&loop->sweep, NULL);
+	uv_close((uv_handle_t *)&loop->tick, NULL);
+	for (struct signal_handler *handler = loop->signals; handler; handler = handler->next)
+		uv_close((uv_handle_t *)&handler->signal, NULL);
+}
+
+void loop_destroy(struct loop *loop)
+{
+	if (!loop)
+		return;
+	loop_stop(loop);
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	abandon_lookups(loop);
+	if (loop->current.engine)
+		retired_free(&loop->current);
+	assert(!loop->retired && !loop->listeners);
+	free_signals(loop);
+	free_exchanges(loop);
+	uv_loop_close(&loop->uv);
+	free(loop);
+}
+
+static struct listener *find_listener(const struct loop *loop, const char *address)
+{
+	struct listener *listener;
+
+	DL_FOREACH(loop->listeners, listener)
+	{
+		if (!listener->closing && strcmp(listener->address, address) == 0)
+			return listener;
+	}
+	return NULL;
+}
+
+/* Opens the socket of a listener that is not there yet; ret_fd is -1 for one that is. */
+static int prepare_listener(const struct loop *loop, const struct listener_config *config,
+	struct endpoint *endpoint, int *ret_fd, struct error *why)
+{
+	const struct listener_settings *settings = config->settings;
+	const struct listener *listener = find_listener(loop, settings->listen);
+	struct endpoint_access access = {settings->owner, settings->group, settings->mode};
+
+	if (listener)
+		return listener_can_become(listener, config, why);
+	if (endpoint_parse(settings->listen, endpoint, why) < 0)
+		return -1;
+	*ret_fd = endpoint_listen(endpoint, &access, why);
+	return *ret_fd < 0 ? -1 : 0;
+}
+
+static void close_prepared(const struct endpoint *endpoints, const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i] < 0)
+			continue;
+		if (endpoints[i].is_unix)
+			unlink(endpoints[i].host);
+		close(fds[i]);
+	}
+}
+
+static bool is_configured(
+	const struct listener *listener, const struct listener_config *configs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(listener->address, configs[i].settings->listen) == 0)
+			return true;
+	return false;
+}
+
+/* Everything could be opened: now the listeners become what the configuration says. */
+static void apply_listeners(struct loop *loop, const struct listener_config *configs, size_t count,
+	const struct endpoint *endpoints, const int *fds)
+{
+	struct listener *listener, *next;
+
+	DL_FOREACH_SAFE(loop->listeners, listener, next)
+	{
+		if (!is_configured(listener, configs, count))
+			listener_close(listener);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i] < 0)
+			listener_configure(
+				find_listener(loop, configs[i].settings->listen), &configs[i]);
+		else
+			listener_create(loop, &configs[i], &endpoints[i], fds[i]);
+	}
+}
+
+int loop_listen(struct loop *loop, const struct listener_config *configs, size_t count,
+	size_t *ret_culprit, struct error *why)
+{
+	struct endpoint *endpoints = memory_new(count, sizeof(*endpoints));
+	int *fds = memory_new(count, sizeof(*fds));
+	int result = 0;
+
+	for (size_t i = 0; i < count && result == 0; i++) {
+		fds[i] = -1;
+		*ret_culprit = i;
+		result = prepare_listener(loop, &configs[i], &endpoints[i], &fds[i], why);
+	}
+	if (result == 0)
+		apply_listeners(loop, configs, count, endpoints, fds);
+	else
+		close_prepared(endpoints, fds, *ret_culprit);
+	free(endpoints);
+	free(fds);
+	return result;
+}
+
+void loop_set_engine(
+	struct loop *loop, struct engine *engine, void (*release)(void *context), void *context)
+{
+	if (loop->current.engine) {
+		struct retired_engine *retired = memory_new(1, sizeof(*retired));
+
+		*retired = loop->current;
+		DL_APPEND(loop->retired, retired);
+	}
+	loop->current = (struct retired_engine){engine, release, context, NULL, NULL};
+	loop_tick(loop);
+}
+
+struct engine *loop_engine(const struct loop *loop)
+{
+	return loop->current.engine;
+}
+
+void loop_run(struct loop *loop)
+{
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_lost_listener(struct loop *loop)
+{
+	if (loop->stopping && !loop->listeners)
+		close_timers(loop);
+}
+
+void loop_stop(struct loop *loop)
+{
+	struct listener *listener, *next;
+
+	if (loop->stopping)
+		return;
+	loop->stopping = true;
+	loop->stop_deadline = loop_now(loop) + STOP_MS;
+	DL_FOREACH_SAFE(loop->listeners, listener, next)
+	{
+		listener_close(listener);
+	}
+	loop_lost_listener(loop);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct signal_handler *handler = signal->data;
+
+	(void)number;
+	handler->handle(handler->context);
+}
+
+void loop_on_signal(struct loop *loop, int signal, void (*handle)(void *context), void *context)
+{
+	struct signal_handler *handler = memory_new(1, sizeof(*handler));
+
+	handler->handle = handle;
+	handler->context = context;
+	handler->next = loop->signals;
+	loop->signals = handler;
+	uv_signal_init(&loop->uv, &handler->signal);
+	handler->signal.data = handler;
+	uv_signal_start(&handler->signal, on_signal, signal);
+}
+
+bool loop_listener_status(const struct loop *loop, size_t at, struct listener_status *status)
+{
+	const struct listener *listener;
+
+	DL_FOREACH(loop->listeners, listener)
+	{
+		if (listener->closing || at-- > 0)
+			continue;
+		*status = (struct listener_status){.protocol = listener->proto->name,
+			.address = listener->address,
+			.connections = listener->conn_count,
+			.accepted = listener->accepted,
+			.requests = listener->requests,
+			.refused = listener->refused};
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,225 @@
+"""The scene of a measurement: a database, the servers that answer from it, and a private Postfix.
+
+Everything lives below one temporary directory and ends with it. /etc/postfix is only read.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+START_SECONDS = 10
+QUERY = "SELECT goto FROM alias WHERE address = '%s' AND active = 1"
+
+
+class StageError(Exception):
+    """A server that does not start, or that answers wrongly: nothing can be measured."""
+
+
+def address_of(number):
+    return f"user{number:06d}@example.com"
+
+
+def result_of(number):
+    return f"box{number:06d}@example.net"
+
+
+def make_database(path, rows):
+    """The project's own schema with `rows` aliases, all found under their full address."""
+    database = sqlite3.connect(path)
+    database.executescript((ROOT / "schema" / "sqlite.sql").read_text())
+    with database:
+        database.execute("INSERT INTO domain (domain) VALUES ('example.com')")
+        database.executemany(
+            "INSERT INTO alias (address, goto) VALUES (?, ?)",
+            ((address_of(number), result_of(number)) for number in range(rows)),
+        )
+    database.execute("ANALYZE")
+    database.close()
+    # proxymap reads it as user postfix.
+    path.chmod(0o644)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A process that listens on a Unix socket, started by us and ended by us."""
+
+    def __init__(self, name, command, path, log):
+        self.name = name
+        self.path = path
+        self.log = log
+        with open(log, "wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+        self.wait_until_it_listens()
+
+    @property
+    def address(self):
+        return f"unix:{self.path}"
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def wait_until_it_listens(self):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise StageError(f"{self.name} ended at once:\n{self.log.read_text()}")
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(str(self.path)) == 0:
+                    return
+            time.sleep(0.02)
+        self.stop()
+        raise StageError(f"{self.name} does not listen on {self.path}:\n{self.log.read_text()}")
+
+    def threads(self):
+        return [int(task) for task in os.listdir(f"/proc/{self.pid}/task")]
+
+    def place(self, processors):
+        """Confines all threads to these processors."""
+        for thread in self.threads():
+            os.sched_setaffinity(thread, processors)
+
+    def processor_seconds(self):
+        """What all threads have used so far; the kernel counts it in nanoseconds."""
+        total = 0
+        for thread in self.threads():
+            text = pathlib.Path(f"/proc/{self.pid}/task/{thread}/schedstat").read_text()
+            total += int(text.split()[0])
+        return total / 1e9
+
+    def resident_kilobytes(self):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise StageError(f"{self.name} has no VmRSS: it has ended")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(START_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def start_floor(build, directory):
+    path = directory / "floor.sock"
+    command = [build / "tests" / "bench" / "floor", f"unix:{path}", str(len(result_of(0)))]
+    return Server("floor", command, path, directory / "floor.log")
+
+
+def knows_cache(tabled, config, text):
+    """Whether this tabled has a cache to turn off: one without has no such option."""
+    config.write_text(text)
+    check = subprocess.run([tabled, "-t", "-c", config], capture_output=True, text=True)
+    return check.returncode == 0
+
+
+def start_tabled(build, directory, database):
+    """A tabled that asks SQLite for every key."""
+    path = directory / "tabled.sock"
+    config = directory / "tabled.conf"
+    tabled = build / "tabled"
+    port = free_port()
+
+    def text(cache):
+        return (
+            f'sqlite mail {{ path = "{database}" }}\n'
+            f'map virtual_alias_maps {{ source = mail  query = "{QUERY}" {cache} }}\n'
+            f'socketmap {{ listen = "unix:{path}" }}\n'
+            f'tcp_table {{ listen = "inet:127.0.0.1:{port}"  map = virtual_alias_maps }}\n'
+        )
+
+    if not knows_cache(tabled, config, text(" cache = no")):
+        config.write_text(text(""))
+    server = Server("tabled", [tabled, "-c", config], path, directory / "tabled.log")
+    server.tcp_address = f"inet:127.0.0.1:{port}"
+    server.tcp_table = f"tcp:127.0.0.1:{port}"
+    return server
+
+
+class Postfix:
+    """A private Postfix master with one service, proxymap, and the log of its own."""
+
+    def __init__(self, directory, database):
+        self.directory = directory / "postfix"
+        self.etc = self.directory / "etc"
+        self.log = self.directory / "log"
+        self.table = f"sqlite:{self.etc / 'alias.cf'}"
+        self.write_files(database)
+        self.run("start")
+
+    def write_files(self, database):
+        spool, lib = self.directory / "spool", self.directory / "lib"
+        for folder in (self.etc, spool, lib):
+            folder.mkdir(parents=True)
+        shutil.chown(lib, "postfix")
+        (self.etc / "alias.cf").write_text(f"dbpath = {database}\nquery = {QUERY}\n")
+        (self.etc / "main.cf").write_text(
+            "compatibility_level = 3.6\n"
+            f"queue_directory = {spool}\n"
+            f"data_directory = {lib}\n"
+            "myhostname = bench.example.com\n"
+            "mydestination =\n"
+            "alias_maps =\n"
+            "inet_interfaces = 127.0.0.1\n"
+            "inet_protocols = ipv4\n"
+            f"maillog_file = {self.log}\n"
+            f"maillog_file_prefixes = {self.directory}\n"
+            f"proxy_read_maps = proxy:{self.table}\n"
+        )
+        (self.etc / "master.cf").write_text(
+            "proxymap  unix        -  -  n  -  -  proxymap\n"
+            "postlog   unix-dgram  n  -  n  -  1  postlogd\n"
+        )
+
+    def run(self, command):
+        done = subprocess.run(
+            ["postfix", "-c", self.etc, command], capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            log = self.log.read_text() if self.log.exists() else ""
+            raise StageError(f"postfix {command} failed:\n{done.stdout}{done.stderr}{log}")
+
+    def place(self, processors):
+        """Confines the master, and so what it starts, and the proxymaps that run already."""
+        master = int((self.directory / "spool" / "pid" / "master.pid").read_text())
+        os.sched_setaffinity(master, processors)
+        children = pathlib.Path(f"/proc/{master}/task/{master}/children").read_text()
+        for child in children.split():
+            # One may have ended since: proxymap does after some clients.
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(int(child), processors)
+
+    def postmap(self, table, keys, output, processors):
+        """A postmap that asks `table` for the keys in a file: Postfix's own client."""
+        return subprocess.Popen(
+            ["postmap", "-c", self.etc, "-q", "-", table],
+            stdin=keys,
+            stdout=output,
+            preexec_fn=lambda: os.sched_setaffinity(0, processors),
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.run("stop")
