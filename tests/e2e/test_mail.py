@@ -355,7 +355,7 @@ def seen(request):
             mail.make_database(database, rows(sinks))
             comparison = mail.Comparison(through_sqlite(directory, database, sinks),
                                          through_tabled(directory, database, sinks))
-            request.config.get_terminal_writer().line(f"\n{comparison.summary()}")
+            mail.print_summary(request, comparison)
             yield comparison
     finally:
         shutil.rmtree(directory)

@@ -296,7 +296,7 @@ def seen(request):
         with mail.Sinks(**SINKS) as sinks:
             make_database(database, sinks)
             comparison = mail.Comparison(through_sqlite(directory, database, sinks), through_tabled(database, sinks))
-            request.config.get_terminal_writer().line(f"\n{comparison.summary()}")
+            mail.print_summary(request, comparison)
             yield comparison
     finally:
         shutil.rmtree(directory)

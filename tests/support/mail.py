@@ -73,6 +73,13 @@ class Comparison:
                 f"{recipients} final recipients: {alike} alike")
 
 
+def print_summary(request, comparison):
+    """On the terminal, whatever pytest captures."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\n{comparison.summary()}")
+
+
 class Sinks:
     """A server for each transport. sinks["name"].port is where it listens."""
 

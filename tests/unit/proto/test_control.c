@@ -58,12 +58,19 @@ START_TEST(longest_request_decides)
 }
 END_TEST
 
-static const enum status statuses[] = {TRY_LATER, FOUND, NOT_FOUND, BROKEN, UNSURE};
-
 START_TEST(put_says_the_text_alone)
 {
-	codec_check_put(&control_proto, statuses[_i], BYTES("{\"ok\":1}"), BYTES("{\"ok\":1}\n"));
-	codec_check_put(&control_proto, statuses[_i], BYTES(""), BYTES("\n"));
+	codec_check_put(&control_proto, FOUND, BYTES("{\"ok\":1}"), BYTES("{\"ok\":1}\n"));
+	codec_check_put(&control_proto, FOUND, BYTES(""), BYTES("\n"));
+}
+END_TEST
+
+static const enum status refusals[] = {TRY_LATER, NOT_FOUND, BROKEN, UNSURE};
+
+START_TEST(put_makes_an_object_of_a_refusal)
+{
+	codec_check_put(&control_proto, refusals[_i], BYTES("no \"x\""),
+		BYTES("{\"status\":\"error\",\"text\":\"no \\\"x\\\"\"}\n"));
 }
 END_TEST
 
@@ -99,8 +106,9 @@ int main(void)
 	tcase_add_loop_test(tcase, cut_table, 0, sizeof(cuts) / sizeof(cuts[0]));
 	tcase_add_loop_test(tcase, cut_limits, 0, sizeof(limits) / sizeof(limits[0]));
 	tcase_add_test(tcase, longest_request_decides);
-	tcase_add_loop_test(
-		tcase, put_says_the_text_alone, 0, sizeof(statuses) / sizeof(statuses[0]));
+	tcase_add_test(tcase, put_says_the_text_alone);
+	tcase_add_loop_test(tcase, put_makes_an_object_of_a_refusal, 0,
+		sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(tcase, put_any_size);
 	tcase_add_test(tcase, describes_itself);
 	suite_add_tcase(suite, tcase);
