@@ -26,7 +26,8 @@ static const struct setting memory_settings[] = {
 	{.name = "rows",
 		.type = SETTING_LIST,
 		.offset = offsetof(struct memory_config, rows),
-		.help = "The rows: \"TABLE KEY VALUE\"; TABs in VALUE separate columns."},
+		.help = "The rows, each \"TABLE KEY VALUE\"; TABs in VALUE separate columns. A map "
+			"asks them by query = \"TABLE '%s'\"."},
 	{0}};
 
 /* Cuts a word off the front of `text`. */
@@ -121,8 +122,8 @@ static enum progress memory_start(void *conn, struct batch *batch)
 
 		if (!statement_table(question->statement).size) {
 			question->status = BROKEN;
-			error_set(question->why,
-				"the query of a memory source is a table and a key: \"alias '%%s'\"");
+			error_set(question->why, "the query of a memory source is a table and a "
+						 "key: \"alias '%%s'\"");
 		} else if (batch->only_check) {
 			question->status = NOT_FOUND;
 		} else {

@@ -2,6 +2,9 @@
  * The SQLite backend: one database file, read inline in the worker's loop, with one handle for
  * each worker and each query prepared once for it.
  *
+ * Between two sleeps of the worker all questions share one read transaction: taking the lock and
+ * looking whether the file has changed costs more than most queries.
+ *
  * Nothing in here waits. A lock that somebody else holds ends as BUSY, and the engine comes back;
  * a query that takes too long is interrupted at its deadline. A file that was replaced, removed or
  * damaged ends as LOST, and the engine opens it anew.
@@ -25,6 +28,10 @@ enum {
 	COLUMNS_MAX = 64,
 };
 
+/* Pages that a handle keeps at most: SQLite's own default is 2 MB, less than the upper levels of a
+ * big index. */
+#define PAGE_CACHE "PRAGMA cache_size = -32768"
+
 struct sqlite_config {
 	char *path;
 };
@@ -32,17 +39,19 @@ struct sqlite_config {
 struct sqlite_conn {
 	const struct sqlite_config *config; /* borrowed */
 	sqlite3 *db;
-	struct stat file;          /* of what was opened, to see that it was replaced */
+	struct stat file;	   /* of what was opened, to see that it was replaced */
 	sqlite3_stmt **statements; /* by statement id */
 	size_t statement_room;
+	bool reading;	   /* a read transaction is open */
 	uint64_t deadline; /* of the batch that runs, ms */
 };
 
-static const struct setting sqlite_settings[] = {{.name = "path",
-							 .type = SETTING_TEXT,
-							 .offset = offsetof(struct sqlite_config, path),
-							 .required = true,
-							 .help = "The database file. It is only read."},
+static const struct setting sqlite_settings[] = {
+	{.name = "path",
+		.type = SETTING_TEXT,
+		.offset = offsetof(struct sqlite_config, path),
+		.required = true,
+		.help = "The database file. tabled only reads it."},
 	{0}};
 
 static int interrupt_at_deadline(void *context)
@@ -52,7 +61,8 @@ static int interrupt_at_deadline(void *context)
 	return clock_ms() >= conn->deadline;
 }
 
-/* A WAL database needs its -shm file to be written, but on a read-only file system nobody writes. */
+/* A WAL database needs its -shm file to be written, but on a read-only file system nobody writes.
+ */
 static bool is_on_read_only_file_system(const char *path)
 {
 	struct statvfs fs;
@@ -121,13 +131,14 @@ static int sqlite_open(void *opaque, const void *config, struct error *why)
 	if (stat(path, &conn->file) < 0)
 		return error_set(why, "%s: %s", path, strerror(errno));
 	uri = path_to_uri(path, is_on_read_only_file_system(path) ? "?immutable=1" : "");
-	code = sqlite3_open_v2(uri, &conn->db,
-		SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	code = sqlite3_open_v2(
+		uri, &conn->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	free(uri);
 	if (code != SQLITE_OK)
 		return explain(conn, code, why);
 	sqlite3_extended_result_codes(conn->db, 1);
 	sqlite3_busy_timeout(conn->db, 0);
+	sqlite3_exec(conn->db, PAGE_CACHE, NULL, NULL, NULL);
 	sqlite3_progress_handler(conn->db, STEPS_BETWEEN_CLOCKS, interrupt_at_deadline, conn);
 	return 0;
 }
@@ -183,7 +194,8 @@ static sqlite3_stmt **statement_slot(struct sqlite_conn *conn, size_t id)
 	if (id >= conn->statement_room) {
 		size_t room = id + 8;
 
-		conn->statements = memory_resize(conn->statements, room * sizeof(*conn->statements));
+		conn->statements =
+			memory_resize(conn->statements, room * sizeof(*conn->statements));
 		memset(conn->statements + conn->statement_room, 0,
 			(room - conn->statement_room) * sizeof(*conn->statements));
 		conn->statement_room = room;
@@ -200,8 +212,8 @@ static sqlite3_stmt *prepare(
 
 	if (*slot)
 		return *slot;
-	code = sqlite3_prepare_v3(conn->db, question->statement->text, -1,
-		SQLITE_PREPARE_PERSISTENT, slot, NULL);
+	code = sqlite3_prepare_v3(
+		conn->db, question->statement->text, -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
 	if (code != SQLITE_OK) {
 		/* A query that can't be prepared is wrong for every key. */
 		*ret_progress = fail(conn, question, code, BROKEN);
@@ -251,7 +263,8 @@ static enum progress read_rows(
 		if (add_row(statement, question->rows) == 0)
 			continue;
 		question->status = BROKEN;
-		error_set(question->why, "the query brings more than %d MB, or more than %d columns",
+		error_set(question->why,
+			"the query brings more than %d MB, or more than %d columns",
 			LOOKUP_ROWS_MAX >> 20, COLUMNS_MAX);
 		return DONE;
 	}
@@ -275,10 +288,31 @@ static enum progress ask(struct sqlite_conn *conn, struct question *question, bo
 	rows_clear(question->rows);
 	bind_params(statement, question);
 	progress = read_rows(conn, statement, question);
-	/* Gives the read lock back. The bound text is not ours to keep. */
+	/* The bound text is not ours to keep. */
 	sqlite3_reset(statement);
 	sqlite3_clear_bindings(statement);
 	return progress;
+}
+
+/* Ends the read transaction, and so the lock. One that SQLite has ended by itself is none. */
+static void sqlite_rest(void *opaque)
+{
+	struct sqlite_conn *conn = opaque;
+
+	if (conn->reading && !sqlite3_get_autocommit(conn->db))
+		sqlite3_exec(conn->db, "COMMIT", NULL, NULL, NULL);
+	conn->reading = false;
+}
+
+/* Opens the read transaction; the lock is taken by the first query in it. */
+static int begin_reading(struct sqlite_conn *conn, struct error *why)
+{
+	if (conn->reading && !sqlite3_get_autocommit(conn->db))
+		return 0;
+	if (check_file(conn, why) < 0)
+		return -1;
+	conn->reading = sqlite3_exec(conn->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK;
+	return conn->reading ? 0 : explain(conn, sqlite3_errcode(conn->db), why);
 }
 
 static enum progress sqlite_start(void *opaque, struct batch *batch)
@@ -286,7 +320,7 @@ static enum progress sqlite_start(void *opaque, struct batch *batch)
 	struct sqlite_conn *conn = opaque;
 
 	conn->deadline = batch->deadline;
-	if (check_file(conn, batch->questions[0].why) < 0)
+	if (begin_reading(conn, batch->questions[0].why) < 0)
 		return LOST;
 	for (size_t i = 0; i < batch->count; i++) {
 		enum progress progress = ask(conn, &batch->questions[i], batch->only_check);
@@ -295,6 +329,7 @@ static enum progress sqlite_start(void *opaque, struct batch *batch)
 			continue;
 		if (i > 0)
 			*batch->questions[0].why = *batch->questions[i].why;
+		sqlite_rest(conn);
 		return progress;
 	}
 	return DONE;
@@ -313,5 +348,6 @@ const struct backend sqlite_backend = {
 	.first_column_only = true,
 	.open = sqlite_open,
 	.start = sqlite_start,
+	.rest = sqlite_rest,
 	.close = sqlite_close,
 };

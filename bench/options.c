@@ -126,7 +126,7 @@ static int read_decimal(
 
 static int read_seconds(const char *option, const char *text, uint64_t *ret_ns, struct error *why)
 {
-	double seconds;
+	double seconds = 0;
 
 	if (read_decimal(option, text, MOST_SECONDS, &seconds, why) < 0)
 		return -1;

@@ -3,8 +3,8 @@
  */
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "config.h"
 #include "client.h"
+#include "config.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -172,9 +172,8 @@ static void print_counts(json_t *object)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(object, name, value)
-		if (json_is_integer(value))
-			printf("  %s=%" JSON_INTEGER_FORMAT, name, json_integer_value(value));
+	json_object_foreach(object, name, value) if (json_is_integer(value))
+		printf("  %s=%" JSON_INTEGER_FORMAT, name, json_integer_value(value));
 	putchar('\n');
 }
 
@@ -187,10 +186,9 @@ static void print_status(json_t *status)
 		string_of(status, "version"), json_integer_value(json_object_get(status, "pid")),
 		json_integer_value(json_object_get(status, "uptime")),
 		string_of(status, "configuration"));
-	json_array_foreach(json_object_get(status, "sources"), at, item)
-		printf("source %s (%s): %s %s\n", string_of(item, "name"),
-			string_of(item, "driver"), string_of(item, "state"),
-			string_of(item, "reason"));
+	json_array_foreach(json_object_get(status, "sources"), at, item) printf(
+		"source %s (%s): %s %s\n", string_of(item, "name"), string_of(item, "driver"),
+		string_of(item, "state"), string_of(item, "reason"));
 	json_array_foreach(json_object_get(status, "maps"), at, item)
 	{
 		printf("map %s:", string_of(item, "name"));
@@ -257,8 +255,9 @@ static char *find_control(const char *path, struct error *why)
 		if (config->listeners[i].proto->kind == PROTO_COMMAND)
 			address = memory_copy_string(config->listeners[i].settings->listen);
 	if (!address)
-		error_set(why, "%s has no control section, such as control { listen = "
-			       "\"unix:/run/tabled/control\" }",
+		error_set(why,
+			"%s has no control section, such as control { listen = "
+			"\"unix:/run/tabled/control\" }",
 			path);
 	config_destroy(config);
 	return address;

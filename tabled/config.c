@@ -22,7 +22,7 @@ static const struct setting global_setting_table[] = {
 	 .help = "The user that tabled becomes when it is started as root, once its sockets are open."},
 	{.name = "group", .type = SETTING_TEXT, .offset = FIELD(group), .help = "The group. Default: the user's."},
 	{.name = "log", .type = SETTING_CHOICE, .offset = FIELD(log), .fallback = "stderr",
-	 .choices = "stderr|syslog", .help = "Where the log goes. On stderr lines begin with their level, as journald reads it."},
+	 .choices = "stderr|syslog", .help = "Where the log goes. On stderr each line begins with its level, such as <4>, which journald understands."},
 	{.name = "log_level", .type = SETTING_CHOICE, .offset = FIELD(log_level), .fallback = "info",
 	 .choices = "error|warning|info|debug", .help = "Lines less important than this are left out."},
 	{.name = "workers", .type = SETTING_NUMBER, .offset = FIELD(workers), .fallback = "1", .least = 1, .most = 64,
@@ -68,8 +68,8 @@ static size_t list_kinds(struct kind *kinds)
 {
 	size_t count = 0;
 
-	kinds[count++] = (struct kind){
-		.parts = {{global_setting_table, sizeof(struct global_settings)}}};
+	kinds[count++] =
+		(struct kind){.parts = {{global_setting_table, sizeof(struct global_settings)}}};
 	for (const struct backend *const *backend = backends; *backend; backend++)
 		kinds[count++] = (struct kind){.keyword = (*backend)->name,
 			.has_title = true,
@@ -109,7 +109,7 @@ struct reader {
 	struct kind kinds[KINDS_MAX];
 	size_t kind_count;
 	cfg_opt_t *options[KINDS_MAX]; /* owned; what libConfuse is told of each kind */
-	struct mark *marks;            /* owned */
+	struct mark *marks;	       /* owned */
 	size_t mark_count;
 	struct error *why;
 	bool failed;
@@ -136,8 +136,8 @@ static void list_names(const cfg_t *section, const char **names)
 {
 	size_t count = 0;
 
-	for (const cfg_opt_t *option = section->opts;
-		option && option->name && count < NAMES_MAX; option++)
+	for (const cfg_opt_t *option = section->opts; option && option->name && count < NAMES_MAX;
+		option++)
 		names[count++] = option->name;
 	names[count] = NULL;
 }
@@ -168,8 +168,8 @@ static void on_error(cfg_t *section, const char *format, va_list arguments)
 		closest = setting_closest(word, names);
 		if (closest)
 			buf_add_format(&hint, "; did you mean \"%s\"?", closest);
-		buf_add_format(&hint, " (%s has:", section->line && section->title ? section->name
-										   : "here are");
+		buf_add_format(&hint,
+			" (%s has:", section->line && section->title ? section->name : "here are");
 		for (size_t i = 0; names[i]; i++)
 			buf_add_format(&hint, " %s", names[i]);
 		buf_add_string(&hint, ")");
@@ -191,8 +191,8 @@ static int on_option(cfg_t *section, cfg_opt_t *option)
 		cfg_error(section, "%s is set twice", option->name);
 		return -1;
 	}
-	reader->marks = memory_resize(
-		reader->marks, (reader->mark_count + 1) * sizeof(*reader->marks));
+	reader->marks =
+		memory_resize(reader->marks, (reader->mark_count + 1) * sizeof(*reader->marks));
 	reader->marks[reader->mark_count++] = (struct mark){option, section->line};
 	return 0;
 }
@@ -317,8 +317,8 @@ static int take_options(struct reader *reader, struct config_section *section, c
 				return -1;
 			if (!table[i].required || section->lines[part][i])
 				continue;
-			snprintf(text, sizeof(text), "%s is missing: %s",
-				table[i].name, table[i].help);
+			snprintf(text, sizeof(text), "%s is missing: %s", table[i].name,
+				table[i].help);
 			return blame(reader, section->line, text);
 		}
 	}
@@ -415,8 +415,8 @@ static const struct config_section *section_of(const struct config *config, cons
 	return NULL;
 }
 
-static void warn_of_map(const struct reader *reader, const struct map *map,
-	const struct map_config *from)
+static void warn_of_map(
+	const struct reader *reader, const struct map *map, const struct map_config *from)
 {
 	const struct config_section *section = section_of(reader->config, from->settings);
 

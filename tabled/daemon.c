@@ -40,7 +40,8 @@ static int open_listeners(struct daemon *daemon, const struct config *config, st
 {
 	size_t culprit = 0;
 
-	if (loop_listen(daemon->loop, config->listeners, config->listener_count, &culprit, why) == 0)
+	if (loop_listen(daemon->loop, config->listeners, config->listener_count, &culprit, why) ==
+		0)
 		return 0;
 	config_blame_listener(config, culprit, why);
 	return -1;
@@ -101,13 +102,13 @@ static void add_status(void *context, json_t *status)
 	json_t *listeners = json_array();
 
 	for (size_t i = 0; loop_listener_status(daemon->loop, i, &listener); i++)
-		json_array_append_new(listeners,
-			json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "protocol", listener.protocol,
-				"address", listener.address, "connections",
-				(json_int_t)listener.connections, "accepted",
-				(json_int_t)listener.accepted, "requests",
-				(json_int_t)listener.requests, "refused",
-				(json_int_t)listener.refused));
+		json_array_append_new(
+			listeners, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "protocol",
+					   listener.protocol, "address", listener.address,
+					   "connections", (json_int_t)listener.connections,
+					   "accepted", (json_int_t)listener.accepted, "requests",
+					   (json_int_t)listener.requests, "refused",
+					   (json_int_t)listener.refused));
 	json_object_set_new(status, "listeners", listeners);
 	json_object_set_new(status, "version", json_string(TABLED_VERSION));
 	json_object_set_new(status, "pid", json_integer(getpid()));

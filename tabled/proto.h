@@ -23,8 +23,8 @@ enum cut {
 /* What a request of the protocol asks for. */
 enum proto_kind {
 	PROTO_NAMES_MAP, /* a lookup in the map it names */
-	PROTO_ONE_MAP,   /* a lookup in the map that the listener's `map` option names */
-	PROTO_COMMAND,   /* an operator's command: the key is the command line, the text its output */
+	PROTO_ONE_MAP,	 /* a lookup in the map that the listener's `map` option names */
+	PROTO_COMMAND, /* an operator's command: the key is the command line, the text its output */
 };
 
 struct proto {
@@ -44,13 +44,14 @@ struct proto {
 
 	/*
 	 * Appends the reply to `out` in the protocol's form. Returns -1 with `why` when a FOUND
-	 * text does not fit the protocol, being too long or holding a NUL; the error reply that is then right has been appended
-	 * instead, so the caller only logs.
+	 * text does not fit the protocol, being too long or holding a NUL; the error reply that is
+	 * then right has been appended instead, so the caller only logs.
 	 */
 	int (*put)(struct buf *out, const struct reply *reply, struct error *why);
 };
 
-/* All protocols that listeners may speak, NULL at the end. Made from `proto_names` in meson.build. */
+/* All protocols that listeners may speak, NULL at the end. Made from `proto_names` in meson.build.
+ */
 extern const struct proto *const protos[];
 
 #endif

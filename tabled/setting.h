@@ -16,15 +16,15 @@
 
 /* The type of the field that a row describes, and how its text is read. */
 enum setting_type {
-	SETTING_TEXT,     /* char *, owned; NULL when unset and without default */
-	SETTING_SECRET,   /* the same, never shown */
-	SETTING_LIST,     /* struct text_list */
-	SETTING_BOOL,     /* bool: yes, no, true, false, on, off */
-	SETTING_NUMBER,   /* int64_t */
+	SETTING_TEXT,	  /* char *, owned; NULL when unset and without default */
+	SETTING_SECRET,	  /* the same, never shown */
+	SETTING_LIST,	  /* struct text_list */
+	SETTING_BOOL,	  /* bool: yes, no, true, false, on, off */
+	SETTING_NUMBER,	  /* int64_t */
 	SETTING_DURATION, /* int64_t, milliseconds: "250ms" "10s" "5m" "1h" "1d"; "0" */
-	SETTING_SIZE,     /* int64_t, bytes: "64M" */
-	SETTING_MODE,     /* mode_t, octal */
-	SETTING_CHOICE,   /* int: the position of the word in `choices` */
+	SETTING_SIZE,	  /* int64_t, bytes: "64M" */
+	SETTING_MODE,	  /* mode_t, octal */
+	SETTING_CHOICE,	  /* int: the position of the word in `choices` */
 };
 
 struct text_list {
@@ -36,13 +36,13 @@ struct text_list {
 struct setting {
 	const char *name;
 	enum setting_type type;
-	size_t offset;        /* of the field in the values' struct: offsetof() */
+	size_t offset;	      /* of the field in the values' struct: offsetof() */
 	const char *fallback; /* the default, as a user would write it; NULL: none */
 	bool required;
-	bool unused;          /* legal, but without effect in this version: whoever sets it is told */
-	int64_t least, most;  /* range of numbers, durations (ms) and sizes; 0, 0: any ≥ 0 */
-	const char *choices;  /* "first|second|third" */
-	const char *help;     /* one or two sentences for the manual page */
+	bool unused; /* legal, but without effect in this version: whoever sets it is told */
+	int64_t least, most; /* range of numbers, durations (ms) and sizes; 0, 0: any ≥ 0 */
+	const char *choices; /* "first|second|third" */
+	const char *help;    /* one or two sentences for the manual page */
 };
 
 /* Fills all fields with their defaults. The struct must be zeroed. */
@@ -64,13 +64,15 @@ int setting_set(const struct setting *row, void *values, const char *const *item
 /* Whether there is a value: false for a text or a list that nobody has set. */
 bool setting_is_set(const struct setting *row, const void *values);
 
-/* Appends the value as it would be written in the file ("5m", {"a", "b"}); secrets as "(hidden)". */
+/* Appends the value as it would be written in the file ("5m", {"a", "b"}); secrets as "(hidden)".
+ */
 void setting_show(const struct setting *row, const void *values, struct buf *out);
 
 /* Whether two structs of one table hold the same values. */
 bool settings_equal(const struct setting *table, const void *one, const void *other);
 
-/* The name in `names` (NULL at the end) that somebody who wrote `word` most likely meant, or NULL. */
+/* The name in `names` (NULL at the end) that somebody who wrote `word` most likely meant, or NULL.
+ */
 const char *setting_closest(const char *word, const char *const *names);
 
 #endif

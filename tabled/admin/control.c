@@ -39,14 +39,14 @@ static void command_fail(struct command *command, const char *text)
 	command_finish(command, json_pack("{s:s, s:s}", "status", "error", "text", text));
 }
 
-static void on_step(struct lookup_trace *trace, struct slice form, const char *table,
-	const char *outcome)
+static void on_step(
+	struct lookup_trace *trace, struct slice form, const char *table, const char *outcome)
 {
 	struct command *command = (struct command *)trace;
 
-	json_array_append_new(command->steps,
-		json_pack("{s:o, s:s, s:o}", "form", json_slice(form), "table", table, "outcome",
-			json_slice(slice_str(outcome))));
+	json_array_append_new(
+		command->steps, json_pack("{s:o, s:s, s:o}", "form", json_slice(form), "table",
+					table, "outcome", json_slice(slice_str(outcome))));
 }
 
 static void on_looked_up(void *owner, const struct reply *reply)
@@ -109,8 +109,8 @@ static void run_reload(
 
 static const struct {
 	const char *name;
-	void (*run)(struct control *control, json_t *arguments, uint64_t now,
-		struct command *command);
+	void (*run)(
+		struct control *control, json_t *arguments, uint64_t now, struct command *command);
 } commands[] = {
 	{"get", run_get},
 	{"status", run_status},
@@ -131,8 +131,7 @@ static void run_named(
 	command_fail(command, "there is no such command");
 }
 
-void control_run(
-	void *control, struct slice line, uint64_t now, lookup_done *done, void *owner)
+void control_run(void *control, struct slice line, uint64_t now, lookup_done *done, void *owner)
 {
 	struct command *command = memory_new(1, sizeof(*command));
 	json_error_t error;

@@ -25,7 +25,6 @@ struct control {
 };
 
 /* Runs one command line. `control` is borrowed for as long as a command may run. */
-void control_run(
-	void *control, struct slice line, uint64_t now, lookup_done *done, void *owner);
+void control_run(void *control, struct slice line, uint64_t now, lookup_done *done, void *owner);
 
 #endif

@@ -12,8 +12,7 @@ static json_t *status_of_source(const struct source *source)
 
 static json_t *status_of_map(const struct engine *engine, const struct map *map)
 {
-	json_t *status = json_pack(
-		"{s:s, s:s}", "name", map->name, "serves", map->parameter->name);
+	json_t *status = json_pack("{s:s, s:s}", "name", map->name, "serves", map->parameter->name);
 
 	for (int i = 0; i < STATUS_COUNT; i++)
 		json_object_set_new(status, status_text((enum status)i),

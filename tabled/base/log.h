@@ -11,7 +11,12 @@
 #include <stdint.h>
 
 /* syslog's numbers, which journald reads as "<6>" in front of a line. */
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level {
+	LOG_LEVEL_ERROR = 3,
+	LOG_LEVEL_WARNING = 4,
+	LOG_LEVEL_INFO = 6,
+	LOG_LEVEL_DEBUG = 7
+};
 
 enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
 

@@ -131,8 +131,7 @@ static int bool_set(const struct setting *row, bool *field, const char *text, st
 			return 0;
 		}
 	}
-	return error_option(
-		why, row->name, "%s = \"%s\": this takes yes or no", row->name, text);
+	return error_option(why, row->name, "%s = \"%s\": this takes yes or no", row->name, text);
 }
 
 static int mode_set(const struct setting *row, mode_t *field, const char *text, struct error *why)

@@ -72,7 +72,8 @@ void utf8_fold(struct slice text, struct buf *out)
 	UErrorCode code = U_ZERO_ERROR;
 	UCaseMap *map;
 	int32_t size;
-	/* Full case folding makes at most three characters of one: U+0390 grows from 2 to 6 bytes. */
+	/* Full case folding makes at most three characters of one: U+0390 grows from 2 to 6 bytes.
+	 */
 	size_t room = text.size * 3;
 
 	if (utf8_is_ascii(text)) {

@@ -72,12 +72,8 @@ static bool is_dot_string(struct slice local)
 	return true;
 }
 
-void address_quote_local(struct slice local, struct buf *out)
+static void add_quoted(struct slice local, struct buf *out)
 {
-	if (is_dot_string(local)) {
-		buf_add_slice(out, local);
-		return;
-	}
 	buf_add_byte(out, '"');
 	for (size_t i = 0; i < local.size; i++) {
 		if (strchr("\"\\\r", local.data[i]) && local.data[i])
@@ -87,16 +83,31 @@ void address_quote_local(struct slice local, struct buf *out)
 	buf_add_byte(out, '"');
 }
 
+/* Quotes what stands between a source route and `end`. */
+static void quote_until(struct slice address, size_t end, struct buf *out)
+{
+	size_t route = route_size(address);
+	struct slice local = slice_of(address.data + route, end - route);
+
+	buf_add(out, address.data, route);
+	if (is_dot_string(local))
+		buf_add_slice(out, local);
+	else
+		add_quoted(local, out);
+	buf_add_slice(out, slice_from(address, end));
+}
+
+void address_quote_local(struct slice local, struct buf *out)
+{
+	quote_until(local, local.size, out);
+}
+
 void address_quote(struct slice address, struct buf *out)
 {
 	size_t route = route_size(address);
-	struct slice rest = slice_from(address, route);
-	ptrdiff_t at = slice_find_last(rest, '@');
-	size_t local = at < 0 ? rest.size : (size_t)at;
+	ptrdiff_t at = slice_find_last(slice_from(address, route), '@');
 
-	buf_add(out, address.data, route);
-	address_quote_local(slice_of(rest.data, local), out);
-	buf_add_slice(out, slice_from(rest, local));
+	quote_until(address, at < 0 ? address.size : route + (size_t)at, out);
 }
 
 static bool slice_is_word(struct slice s, const char *word)
@@ -136,75 +147,30 @@ ptrdiff_t address_extension(struct slice address, const char *delimiters, size_t
 	return -1;
 }
 
-/* Reads an address list word by word, as Postfix's tokenizer does. */
+/*
+ * An address list, taken apart as postfix: src/global/tok822_parse.c does it: into words and
+ * operators first, then, from the right to the left, into addresses. Only from the right can one
+ * tell that what stands before a '<' is a display name.
+ */
 struct list_reader {
-	struct slice text;
-	size_t at;
-	struct slice extension;
-	struct buf address; /* what has been read of the current one, external form */
-	bool after_word;    /* a word now starts the next address: Postfix adds the missing comma */
-	struct buf scratch;
-	struct buf *out;
-	size_t count;
+	struct slice rest;    /* what has not been read */
+	struct buf word;      /* the word being read, without quotes and backslashes */
+	struct buf text;      /* all words and operators one behind the other, external form */
+	struct buf tokens;    /* a struct list_token for each of them, and one for the end */
+	struct buf addresses; /* a struct list_address for each, the last one first */
 };
 
-static void reader_finish_address(struct list_reader *reader)
-{
-	struct slice internal;
-	ptrdiff_t at;
-	size_t local, start;
+enum { WORD = 'w' }; /* as a kind of token; an operator is its own kind */
 
-	reader->after_word = false;
-	if (!reader->address.size)
-		return;
-	buf_clear(&reader->scratch);
-	address_unquote(buf_slice(&reader->address), &reader->scratch);
-	start = reader->scratch.size;
-	internal = buf_slice(&reader->scratch);
-	at = slice_find_last(internal, '@');
-	local = at < 0 ? start : (size_t)at;
-	/* The new internal form behind the old one, then quoted into the result. */
-	buf_reserve(&reader->scratch, start + reader->extension.size);
-	internal = slice_of(reader->scratch.data, start);
-	buf_add(&reader->scratch, internal.data, local);
-	buf_add_slice(&reader->scratch, reader->extension);
-	buf_add_slice(&reader->scratch, slice_from(internal, local));
-	if (reader->count++)
-		buf_add_byte(reader->out, ',');
-	address_quote(slice_from(buf_slice(&reader->scratch), start), reader->out);
-	buf_clear(&reader->address);
-}
+struct list_token {
+	char kind;
+	size_t start; /* in the reader's text */
+};
 
-static void reader_skip_comment(struct list_reader *reader)
-{
-	unsigned depth = 1;
-
-	while (reader->at < reader->text.size && depth) {
-		char c = reader->text.data[reader->at++];
-
-		if (c == '\\' && reader->at < reader->text.size)
-			reader->at++;
-		else if (c == '(')
-			depth++;
-		else if (c == ')')
-			depth--;
-	}
-}
-
-/* Copies up to and with `end`, backslashes kept: a quoted string or a domain literal. */
-static void reader_copy_until(struct list_reader *reader, char end)
-{
-	while (reader->at < reader->text.size) {
-		char c = reader->text.data[reader->at++];
-
-		buf_add_byte(&reader->address, c);
-		if (c == end)
-			return;
-		if (c == '\\' && reader->at < reader->text.size)
-			buf_add_byte(&reader->address, reader->text.data[reader->at++]);
-	}
-	buf_add_byte(&reader->address, end);
-}
+/* The tokens that make an address: from `first` up to, and without, `end`. */
+struct list_address {
+	ptrdiff_t first, end;
+};
 
 static bool is_space(char c)
 {
@@ -216,58 +182,240 @@ static bool is_operator(char c)
 	return c && strchr("|%!()<>@,;:.[]\"", c);
 }
 
-static void reader_copy_word(struct list_reader *reader, char first)
+static char reader_next(struct list_reader *reader)
 {
-	if (reader->after_word)
-		reader_finish_address(reader);
-	buf_add_byte(&reader->address, first);
-	if (first == '"' || first == '[') {
-		reader_copy_until(reader, first == '[' ? ']' : '"');
-	} else {
-		while (reader->at < reader->text.size) {
-			char c = reader->text.data[reader->at];
+	char c = reader->rest.data[0];
 
-			if (is_space(c) || is_operator(c))
-				break;
-			buf_add_byte(&reader->address, c);
-			reader->at++;
-		}
+	reader->rest = slice_from(reader->rest, 1);
+	return c;
+}
+
+static void reader_add_token(struct list_reader *reader, char kind)
+{
+	struct list_token token = {kind, reader->text.size};
+
+	buf_add(&reader->tokens, &token, sizeof(token));
+}
+
+static void reader_skip_comment(struct list_reader *reader)
+{
+	unsigned depth = 1;
+
+	while (reader->rest.size && depth) {
+		char c = reader_next(reader);
+
+		if (c == '\\' && reader->rest.size)
+			reader_next(reader);
+		else if (c == '(')
+			depth++;
+		else if (c == ')')
+			depth--;
 	}
-	reader->after_word = true;
+}
+
+/* Reads a word up to `end`, or where its text stops being one. White space in it becomes blanks. */
+static void reader_collect(struct list_reader *reader, char end)
+{
+	buf_clear(&reader->word);
+	while (reader->rest.size) {
+		char c = reader->rest.data[0];
+
+		if (c == '\\') {
+			reader_next(reader);
+			if (!reader->rest.size)
+				return;
+			c = reader->rest.data[0];
+		} else if (end ? c == end : is_space(c) || is_operator(c)) {
+			return;
+		}
+		buf_add_byte(&reader->word, is_space(c) ? ' ' : c);
+		reader_next(reader);
+	}
+}
+
+/* Whether a word without quotes holds something, behind a backslash, that must not stand bare. */
+static bool atom_needs_quotes(struct slice word)
+{
+	for (size_t i = 0; i < word.size; i++) {
+		unsigned char c = (unsigned char)word.data[i];
+
+		if (c <= ' ' || c == 0x7f || c == '\\' || is_operator((char)c))
+			return true;
+	}
+	return false;
+}
+
+static void reader_add_quoted(struct list_reader *reader, char open, char close)
+{
+	struct slice word = buf_slice(&reader->word);
+
+	buf_add_byte(&reader->text, open);
+	for (size_t i = 0; i < word.size; i++) {
+		if (word.data[i] == '\\' || (word.data[i] == '"' && close == '"'))
+			buf_add_byte(&reader->text, '\\');
+		buf_add_byte(&reader->text, word.data[i]);
+	}
+	buf_add_byte(&reader->text, close);
+}
+
+/* A quoted string, a domain literal or an atom, of which `c` is the first character. */
+static void reader_take_word(struct list_reader *reader, char c)
+{
+	char end = c == '[' ? ']' : c == '"' ? '"' : '\0';
+
+	if (end)
+		reader_next(reader);
+	reader_collect(reader, end);
+	if (end && reader->rest.size)
+		reader_next(reader);
+	reader_add_token(reader, WORD);
+	if (end)
+		reader_add_quoted(reader, c, end);
+	else if (atom_needs_quotes(buf_slice(&reader->word)))
+		reader_add_quoted(reader, '"', '"');
+	else
+		buf_add_slice(&reader->text, buf_slice(&reader->word));
 }
 
 static void reader_take(struct list_reader *reader)
 {
-	char c = reader->text.data[reader->at++];
+	char c = reader->rest.data[0];
 
-	if (is_space(c))
-		return;
-	if (c == '(') {
-		reader_skip_comment(reader);
-	} else if (c == ',' || c == ';' || c == '>') {
-		reader_finish_address(reader);
-	} else if (c == '<') {
-		/* What came before is a display name. */
-		buf_clear(&reader->address);
-		reader->after_word = false;
-	} else if (is_operator(c) && c != '"' && c != '[') {
-		buf_add_byte(&reader->address, c);
-		reader->after_word = false;
+	if (is_operator(c) && c != '"' && c != '[') {
+		reader_next(reader);
+		if (c == '(') {
+			reader_skip_comment(reader);
+			return;
+		}
+		reader_add_token(reader, c);
+		buf_add_string(&reader->text, c == ',' ? ", " : (char[]){c, '\0'});
+	} else if (is_space(c)) {
+		reader_next(reader);
 	} else {
-		reader_copy_word(reader, c);
+		reader_take_word(reader, c);
 	}
+}
+
+static struct list_token reader_token(const struct list_reader *reader, ptrdiff_t at)
+{
+	struct list_token token;
+
+	memcpy(&token, reader->tokens.data + (size_t)at * sizeof(token), sizeof(token));
+	return token;
+}
+
+/* Where, from `at` to the left, the first of these operators stands; -1: nowhere. */
+static ptrdiff_t reader_find(const struct list_reader *reader, ptrdiff_t at, const char *operators)
+{
+	while (at >= 0 && !strchr(operators, reader_token(reader, at).kind))
+		at--;
+	return at;
+}
+
+/* What stands between two places is an address, if anything does. */
+static void reader_found(struct list_reader *reader, ptrdiff_t left, ptrdiff_t right)
+{
+	struct list_address address = {left + 1, right};
+
+	if (address.first < address.end)
+		buf_add(&reader->addresses, &address, sizeof(address));
+}
+
+/*
+ * Finds the addresses, from the right to the left. `right` is where the one being looked for
+ * ends. Two words without an operator between them belong to two addresses: the comma is missing.
+ */
+static void reader_find_addresses(struct list_reader *reader)
+{
+	ptrdiff_t count = (ptrdiff_t)(reader->tokens.size / sizeof(struct list_token)) - 1;
+	ptrdiff_t right = count, at = count - 1;
+	bool in_group = false, after_word = false;
+
+	while (at >= 0) {
+		char kind = reader_token(reader, at).kind;
+		bool is_word = kind == WORD;
+
+		if (is_word && after_word) {
+			reader_found(reader, at, right);
+			right = at + 1;
+		} else if (strchr(",;>", kind) || (kind == ':' && in_group)) {
+			reader_found(reader, at, right);
+			right = at;
+		}
+		in_group = kind == ';' || in_group;
+		after_word = is_word || (kind == ':' && in_group && after_word);
+		if (kind == '>') {
+			at = reader_find(reader, at, "<");
+			reader_found(reader, at, right);
+			right = at =
+				reader_find(reader, at, ">;,:"); /* before it: a display name */
+		} else if (kind == ':' && in_group) {
+			right = at = reader_find(reader, at, ","); /* before it: the group's name */
+		} else {
+			at--;
+		}
+	}
+	reader_found(reader, -1, right);
+}
+
+/* Appends one address with the extension at the end of its local part. */
+static void add_extended(struct slice address, struct slice extension, struct buf *out)
+{
+	struct buf internal = {0}, extended = {0};
+	struct slice whole;
+	ptrdiff_t at;
+
+	address_unquote(address, &internal);
+	whole = buf_slice(&internal);
+	at = slice_find_last(whole, '@');
+	buf_add(&extended, whole.data, at < 0 ? whole.size : (size_t)at);
+	buf_add_slice(&extended, extension);
+	if (at >= 0)
+		buf_add_slice(&extended, slice_from(whole, (size_t)at));
+	address_quote(buf_slice(&extended), out);
+	buf_finish(&internal);
+	buf_finish(&extended);
+}
+
+/* Appends what was found, in the order of the list. Returns how many addresses it is. */
+static size_t reader_write(
+	const struct list_reader *reader, struct slice extension, struct buf *out)
+{
+	size_t count = reader->addresses.size / sizeof(struct list_address);
+
+	for (size_t i = count; i > 0; i--) {
+		struct list_address address;
+		size_t start, end;
+
+		memcpy(&address, reader->addresses.data + (i - 1) * sizeof(address),
+			sizeof(address));
+		start = reader_token(reader, address.first).start;
+		end = reader_token(reader, address.end).start;
+		if (i < count)
+			buf_add_byte(out, ',');
+		add_extended(slice_of(reader->text.data + start, end - start), extension, out);
+	}
+	return count;
 }
 
 size_t address_list_extend(struct slice list, struct slice extension, struct buf *out)
 {
-	struct list_reader reader = {.text = list, .extension = extension, .out = out};
+	struct list_reader reader = {.rest = list};
+	size_t count;
 
-	while (reader.at < list.size)
+	/* The null address, which the grammar of lists has no place for. */
+	if (!list.size || slice_equal(list, slice_str("<>")))
+		reader.rest = slice_str("\"\"");
+	while (reader.rest.size)
 		reader_take(&reader);
-	reader_finish_address(&reader);
-	buf_finish(&reader.address);
-	buf_finish(&reader.scratch);
-	return reader.count;
+	reader_add_token(&reader, '\0');
+	reader_find_addresses(&reader);
+	count = reader_write(&reader, extension, out);
+	buf_finish(&reader.word);
+	buf_finish(&reader.text);
+	buf_finish(&reader.tokens);
+	buf_finish(&reader.addresses);
+	return count;
 }
 
 bool address_is_numeric(struct slice key)

@@ -10,19 +10,19 @@ const struct setting source_setting_table[] = {
 	{.name = "query_timeout", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, query_timeout),
 	 .fallback = "5s", .least = 10, .most = 90000,
 	 .help = "How long a lookup may take in all, waiting for locks included; then the answer is \"try later\". "
-		 "Postfix itself waits 100 s."},
+		 "Postfix itself waits 100 s. 10ms to 90s."},
 	{.name = "retry_interval", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, retry_interval),
 	 .fallback = "100ms", .least = 0, .most = 3600000,
 	 .help = "How long a source that could not be opened is left alone before it is tried again."},
 	{.name = "pool", .type = SETTING_NUMBER, .offset = offsetof(struct source_settings, pool), .fallback = "1",
 	 .least = 1, .most = 1000, .unused = true,
-	 .help = "Connections to a database server. A file needs one for each worker, and has it."},
+	 .help = "Connections to a database server. This version has no backend for one."},
 	{.name = "connect_timeout", .type = SETTING_DURATION,
 	 .offset = offsetof(struct source_settings, connect_timeout), .fallback = "3s", .unused = true,
-	 .help = "How long connecting to a database server may take. A file is opened at once."},
+	 .help = "How long connecting to a database server may take. This version has no backend for one."},
 	{.name = "idle_timeout", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, idle_timeout),
 	 .fallback = "1m", .unused = true,
-	 .help = "When an unused connection to a database server is closed. A file is kept open."},
+	 .help = "When an unused connection to a database server is closed. This version has no backend for one."},
 	{0}
 };
 /* clang-format on */
@@ -79,7 +79,8 @@ static int check_kind(const struct map_settings *settings, struct error *why)
 			"source is missing: the name of a source section (or use maps = {...})");
 	if (!settings->query)
 		return error_option(why, "query",
-			"query is missing, such as \"SELECT goto FROM alias WHERE address = '%%s'\"");
+			"query is missing, such as \"SELECT goto FROM alias WHERE address = "
+			"'%%s'\"");
 	return 0;
 }
 
@@ -199,8 +200,7 @@ void catalog_destroy(struct catalog *catalog)
 
 	if (!catalog)
 		return;
-	HASH_ITER(hh, catalog->names, name, next)
-	{
+	HASH_ITER (hh, catalog->names, name, next) {
 		HASH_DEL(catalog->names, name);
 		free(name);
 	}

@@ -9,9 +9,10 @@
 
 /* The options that every source has, whatever its driver. */
 struct source_settings {
-	int64_t query_timeout;  /* ms */
+	int64_t query_timeout;	/* ms */
 	int64_t retry_interval; /* ms */
-	int64_t pool, connect_timeout, idle_timeout; /* for databases on the network: not used yet */
+	int64_t pool, connect_timeout,
+		idle_timeout; /* for databases on the network: not used yet */
 };
 
 extern const struct setting source_setting_table[];
@@ -32,11 +33,11 @@ struct map_config {
 struct catalog {
 	const struct source_config *sources; /* borrowed */
 	size_t source_count;
-	struct table *tables;                /* owned; a table for each map with a query */
+	struct table *tables; /* owned; a table for each map with a query */
 	size_t table_count;
-	struct map *maps;                    /* owned */
+	struct map *maps; /* owned */
 	size_t map_count;
-	struct map_name *names;              /* owned; hash of maps by name */
+	struct map_name *names; /* owned; hash of maps by name */
 };
 
 /*

@@ -14,10 +14,10 @@ struct map_counters {
 
 struct engine {
 	const struct catalog *catalog; /* borrowed */
-	struct source *sources;        /* owned, in the catalog's order */
+	struct source *sources;	       /* owned, in the catalog's order */
 	struct map_counters *counters; /* owned, by map->index */
-	bool *table_broken;            /* owned, by statement id: said so in the log already */
-	struct lookup *spare;          /* list of lookups to be used again, with their buffers */
+	bool *table_broken;	       /* owned, by statement id: said so in the log already */
+	struct lookup *spare;	       /* list of lookups to be used again, with their buffers */
 	size_t pending;
 	struct log_limit limit;
 };
@@ -35,7 +35,7 @@ struct lookup {
 	void *owner;
 	uint64_t started; /* ms */
 	struct plan plan;
-	size_t form, table;       /* the next to be asked */
+	size_t form, table;	  /* the next to be asked */
 	struct address_parts key; /* of the form that is out */
 	struct slice params[STATEMENT_PARAMS_MAX];
 	struct buf params_text;
@@ -133,16 +133,16 @@ static void lookup_reply(struct lookup *lookup, enum status status, struct slice
 static void lookup_trace_step(struct lookup *lookup, const struct table *table, const char *outcome)
 {
 	if (lookup->trace)
-		lookup->trace->step(lookup->trace, lookup->plan.forms[lookup->form].key,
-			table->name, outcome);
+		lookup->trace->step(
+			lookup->trace, lookup->plan.forms[lookup->form].key, table->name, outcome);
 }
 
 /*
  * One line in the log, unless the source itself is away and has said so. What is broken stays so
  * for every key: then one line, until it works again.
  */
-static void lookup_log_failure(struct lookup *lookup, const struct table *table, bool broken,
-	uint64_t now)
+static void lookup_log_failure(
+	struct lookup *lookup, const struct table *table, bool broken, uint64_t now)
 {
 	struct engine *engine = lookup->engine;
 	const struct source *source = &engine->sources[table->source];
@@ -158,8 +158,8 @@ static void lookup_log_failure(struct lookup *lookup, const struct table *table,
 }
 
 /* An error ends the lookup: what follows can't be known to be the right answer. */
-static void lookup_fail(struct lookup *lookup, const struct table *table, enum status status,
-	uint64_t now)
+static void lookup_fail(
+	struct lookup *lookup, const struct table *table, enum status status, uint64_t now)
 {
 	lookup_log_failure(lookup, table, status == BROKEN, now);
 	lookup_reply(lookup, status, slice_str(lookup->why.text));
@@ -173,8 +173,8 @@ static void lookup_bind(struct lookup *lookup, const struct table *table)
 
 	buf_clear(&lookup->params_text);
 	for (size_t i = 0; i < table->query.statement.params; i++) {
-		template_expand(&table->query.params[i], &lookup->key, &lookup->key,
-			&lookup->params_text);
+		template_expand(
+			&table->query.params[i], &lookup->key, &lookup->key, &lookup->params_text);
 		ends[i] = lookup->params_text.size;
 	}
 	for (size_t i = 0; i < table->query.statement.params; i++) {
@@ -211,8 +211,8 @@ static bool lookup_ask(struct lookup *lookup, const struct table *table, uint64_
 
 static void lookup_found(struct lookup *lookup)
 {
-	map_restore_extension(lookup->map, &lookup->plan, &lookup->plan.forms[lookup->form],
-		&lookup->text);
+	map_restore_extension(
+		lookup->map, &lookup->plan, &lookup->plan.forms[lookup->form], &lookup->text);
 	lookup_reply(lookup, FOUND, buf_slice(&lookup->text));
 }
 
@@ -257,8 +257,9 @@ static void lookup_run(struct lookup *lookup, uint64_t now)
 		if (lookup->table == 0)
 			lookup->key = address_parts_of(lookup->plan.forms[lookup->form].key);
 		if (!table_wants(table, &lookup->key)) {
-			lookup_trace_step(lookup, table, "not asked: its query or domain list "
-							 "does not fit this form");
+			lookup_trace_step(lookup, table,
+				"not asked: its query or domain list "
+				"does not fit this form");
 			continue;
 		}
 		if (!lookup_ask(lookup, table, now))
@@ -293,8 +294,8 @@ static void reply_unknown_map(struct lookup *lookup, struct slice name, uint64_t
 	if (log_limit_pass(&lookup->engine->limit, now, "failed lookups"))
 		log_warning("map=%.*s: there is no such map; these exist: %s", SLICE_ARGS(name),
 			buf_string(&names));
-	buf_add_format(&text, "there is no map \"%.*s\"; tabled's log says which exist",
-		SLICE_ARGS(name));
+	buf_add_format(
+		&text, "there is no map \"%.*s\"; tabled's log says which exist", SLICE_ARGS(name));
 	lookup_reply(lookup, BROKEN, buf_slice(&text));
 	buf_finish(&names);
 	buf_finish(&text);
@@ -341,6 +342,12 @@ uint64_t engine_tick(struct engine *engine, uint64_t now)
 			next = at;
 	}
 	return next;
+}
+
+void engine_rest(struct engine *engine)
+{
+	for (size_t i = 0; i < engine->catalog->source_count; i++)
+		source_rest(&engine->sources[i]);
 }
 
 size_t engine_pending(const struct engine *engine)

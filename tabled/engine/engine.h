@@ -40,10 +40,14 @@ void engine_lookup(struct engine *engine, const struct request *request, uint64_
 /* Does what is due. Returns when it wants to be called next (ms), UINT64_MAX: not at all. */
 uint64_t engine_tick(struct engine *engine, uint64_t now);
 
+/* The worker is about to sleep: sources give their locks back. */
+void engine_rest(struct engine *engine);
+
 /* Lookups that have not been answered. */
 size_t engine_pending(const struct engine *engine);
 
-/* Prepares every statement and logs what is wrong with it; a database that is away is no mistake. */
+/* Prepares every statement and logs what is wrong with it; a database that is away is no mistake.
+ */
 void engine_check(struct engine *engine, uint64_t now);
 
 /* For status pages. Borrowed. */

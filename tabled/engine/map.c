@@ -6,7 +6,8 @@
 #include <inttypes.h>
 #include <strings.h>
 
-/* The words of `fold` and of `propagate_extension`; those of `parent_domains` are enum plan_parents. */
+/* The words of `fold` and of `propagate_extension`; those of `parent_domains` are enum
+ * plan_parents. */
 enum { FOLD_AUTO, FOLD_YES, FOLD_ASCII_ONLY, FOLD_NO };
 enum { PROPAGATE_AUTO, PROPAGATE_YES, PROPAGATE_NO };
 
@@ -34,13 +35,13 @@ const struct setting map_setting_table[] = {
 	 .least = 0, .most = 1000000,
 	 .help = "More values than this are an error (\"try later\"); 0 is no limit."},
 	{.name = "recipient_delimiter", .type = SETTING_TEXT, .offset = FIELD(recipient_delimiter), .fallback = "+",
-	 .help = "The same as Postfix's recipient_delimiter."},
+	 .help = "What begins the extension of an address: the same as Postfix's recipient_delimiter."},
 	{.name = "local_domains", .type = SETTING_LIST, .offset = FIELD(local_domains),
-	 .help = "Postfix's myorigin, mydestination and [address] literals of its interfaces: where the local "
-		 "part is asked alone, too."},
+	 .help = "The domains that are local to Postfix: its myorigin, its mydestination and, in brackets, the "
+		 "addresses of its interfaces. There it asks for the local part alone, too."},
 	{.name = "fold", .type = SETTING_CHOICE, .offset = FIELD(fold), .fallback = "auto", .choices = "auto|yes|ascii|no",
-	 .help = "Whether keys are asked in lower case. auto: as Postfix does for the parameter, which is yes for "
-		 "nearly all; ascii: only A to Z, as with smtputf8_enable = no."},
+	 .help = "Whether keys are turned to lower case before they are asked. auto: as Postfix does for the "
+		 "parameter, which is yes for nearly all; ascii: only A to Z, as with smtputf8_enable = no."},
 	{.name = "parent_domains", .type = SETTING_CHOICE, .offset = FIELD(parent_domains), .fallback = "auto",
 	 .choices = "auto|bare|dotted",
 	 .help = "How parent domains are asked: example.com or .example.com. auto: by the default of "
@@ -132,8 +133,8 @@ bool table_wants(const struct table *table, const struct address_parts *key)
 	return template_key_fits(&table->needs, key);
 }
 
-static int check_parameter(const struct plan_parameter *parameter, const char *serves,
-	struct error *why)
+static int check_parameter(
+	const struct plan_parameter *parameter, const char *serves, struct error *why)
 {
 	if (!parameter)
 		return error_option(why, "serves",
@@ -159,11 +160,11 @@ static enum plan_fold chosen_fold(int choice, enum plan_fold fallback)
 	}
 }
 
-int map_init_rule(struct map *map, const char *name, const struct map_settings *settings,
-	struct error *why)
+int map_init_rule(
+	struct map *map, const char *name, const struct map_settings *settings, struct error *why)
 {
-	const struct plan_parameter *row = plan_parameter_find(settings->serves ? settings->serves
-										 : name);
+	const struct plan_parameter *row =
+		plan_parameter_find(settings->serves ? settings->serves : name);
 
 	if (!row && !settings->serves)
 		row = plan_parameter_find("");
@@ -177,8 +178,9 @@ int map_init_rule(struct map *map, const char *name, const struct map_settings *
 	map->parameter = row;
 	map->rule = (struct plan_rule){
 		.forms = row->forms,
-		.parents = settings->parent_domains && row->parents ? (enum plan_parents)settings->parent_domains
-								    : row->parents,
+		.parents = settings->parent_domains && row->parents
+				   ? (enum plan_parents)settings->parent_domains
+				   : row->parents,
 		.fold = chosen_fold(settings->fold, row->fold),
 		.result = row->result,
 		.propagates = settings->propagate_extension == PROPAGATE_AUTO
@@ -238,16 +240,11 @@ enum status table_format(const struct table *table, const struct rows *rows,
 	return FOUND;
 }
 
-/*
- * postfix: mail_addr_map_opt(). "@other" takes the local part of the key: Postfix does that by
- * itself, with the extension, so only an extension that must not propagate needs doing here.
- */
-static void restore_at_domain(const struct map *map, const struct plan *plan, struct buf *text)
+/* postfix: mail_addr_map_opt(): "@other" takes over the local part of the key, as it was sent. */
+static void prepend_user(const struct plan *plan, struct buf *text)
 {
 	struct buf address = {0};
 
-	if (map->rule.propagates)
-		return;
 	buf_add_slice(&address, plan->user);
 	buf_add_slice(&address, buf_slice(text));
 	buf_clear(text);
@@ -260,12 +257,12 @@ void map_restore_extension(const struct map *map, const struct plan *plan,
 {
 	struct buf extended = {0};
 
-	if (map->rule.result != RESULT_ADDRESSES || !form->shortened)
+	/* What is too long for every protocol is not worth the work. */
+	if (map->rule.result != RESULT_ADDRESSES || !form->shortened ||
+		text->size > LOOKUP_TEXT_MAX)
 		return;
-	if (text->data[0] == '@') {
-		restore_at_domain(map, plan, text);
-		return;
-	}
+	if (text->data[0] == '@')
+		prepend_user(plan, text);
 	if (!map->rule.propagates)
 		return;
 	/* What is no address list goes as it is: Postfix says so in its log, and defers. */

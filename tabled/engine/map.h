@@ -24,21 +24,21 @@ struct map_settings {
 	int parent_domains;
 	int propagate_extension;
 	int64_t ttl, negative_ttl, stale_ttl; /* ms; not used yet */
-	bool cache;                           /* not used yet */
+	bool cache;			      /* not used yet */
 };
 
 extern const struct setting map_setting_table[];
 
 /* One query on one source: what Postfix would call a table. */
 struct table {
-	const char *name;                /* of its map; borrowed from the configuration */
-	size_t source;                   /* index in the catalog */
+	const char *name; /* of its map; borrowed from the configuration */
+	size_t source;	  /* index in the catalog */
 	const struct backend *backend;
 	struct query query;
 	struct template result;
 	struct template_needs needs;
-	const struct text_list *domain;  /* borrowed */
-	int64_t expansion_limit;         /* values; 0: any number */
+	const struct text_list *domain; /* borrowed */
+	int64_t expansion_limit;	/* values; 0: any number */
 };
 
 /* Compiles a table. `source_index` and `backend` are those of settings->source. */
@@ -51,16 +51,17 @@ bool table_wants(const struct table *table, const struct address_parts *key);
 
 struct map {
 	const char *name; /* borrowed from the configuration */
-	size_t index;     /* in the catalog: for counters */
+	size_t index;	  /* in the catalog: for counters */
 	struct plan_rule rule;
 	const struct plan_parameter *parameter;
-	const struct table **tables; /* owned array of borrowed tables, in the order they are asked */
+	const struct table *
+		*tables; /* owned array of borrowed tables, in the order they are asked */
 	size_t table_count;
 };
 
 /* Fills the rule of a map. Returns -1 with `why` when the parameter is none that can be served. */
-int map_init_rule(struct map *map, const char *name, const struct map_settings *settings,
-	struct error *why);
+int map_init_rule(
+	struct map *map, const char *name, const struct map_settings *settings, struct error *why);
 
 /*
  * Appends to `out` what the rows of one table are as a result for `key`: every value by the

@@ -16,27 +16,28 @@ enum {
 	TRANSPORT_FORMS = FORM_NO_EXTENSION | FORM_DOMAIN | FORM_UNQUOTED,
 	/* smtpd_check.c, check_mail_access() */
 	ACCESS_FORMS = FORM_NO_EXTENSION | FORM_DOMAIN | FORM_LOCAL_PART_AT | FORM_UNQUOTED,
-	/* smtpd_check.c, check_domain_access(); match_ops.c, match_hostname() and match_hostaddr() */
+	/* smtpd_check.c, check_domain_access(); match_ops.c, match_hostname() and match_hostaddr()
+	 */
 	HOST_FORMS = FORM_NAME_PARENTS | FORM_NUMERIC_EXACT,
 	/* smtpd_check.c, check_namadr_access() */
 	CLIENT_FORMS = FORM_NAME_PARENTS | FORM_NUMERIC_PREFIXES,
 };
 
 #define ALIAS_REFUSAL                                                                              \
-	"local(8) refuses socketmaps for alias_maps, since aliases can run commands: keep "       \
+	"local(8) refuses socketmaps for alias_maps, since aliases can run commands: keep "        \
 	"alias_maps = hash:/etc/aliases, and serve addresses by virtual_alias_maps"
 #define COMMAND_REFUSAL                                                                            \
-	"local(8) refuses socketmaps for mailbox_command_maps, since the results are run as "     \
+	"local(8) refuses socketmaps for mailbox_command_maps, since the results are run as "      \
 	"commands: use mailbox_transport_maps, which takes one"
 #define ID_REFUSAL                                                                                 \
-	"virtual(8) refuses socketmaps for user and group ids: use static:5000, or deliver by "   \
+	"virtual(8) refuses socketmaps for user and group ids: use static:5000, or deliver by "    \
 	"LMTP (virtual_transport = lmtp:unix:private/dovecot-lmtp), where Dovecot looks them up"
 #define CACHE_REFUSAL                                                                              \
-	"this is a cache that Postfix writes to, and a socketmap can only be read: keep the "     \
+	"this is a cache that Postfix writes to, and a socketmap can only be read: keep the "      \
 	"default btree: or lmdb: table"
 #define MAILBOX_CAUTION                                                                            \
-	"smtpd(8) takes a socketmap for virtual_mailbox_maps, virtual(8) does not: deliver by "   \
-	"LMTP (virtual_transport = lmtp:unix:private/dovecot-lmtp), not by virtual_transport = "  \
+	"smtpd(8) takes a socketmap for virtual_mailbox_maps, virtual(8) does not: deliver by "    \
+	"LMTP (virtual_transport = lmtp:unix:private/dovecot-lmtp), not by virtual_transport = "   \
 	"virtual"
 
 static const struct plan_parameter parameters[] = {
@@ -49,30 +50,54 @@ static const struct plan_parameter parameters[] = {
 	{.name = "fast_flush_domains", .forms = FORM_NAME_PARENTS, .parents = PARENTS_BARE},
 	{.name = "local_recipient_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "relay_recipient_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
-	{.name = "virtual_mailbox_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED, .caution = MAILBOX_CAUTION},
+	{.name = "virtual_mailbox_maps",
+		.forms = ADDRESS_FORMS | FORM_UNQUOTED,
+		.caution = MAILBOX_CAUTION},
 	/* Rewriting: cleanup/cleanup_map1n.c, cleanup_map11.c, smtp/smtp_map11.c */
-	{.name = "virtual_alias_maps", .forms = ADDRESS_FORMS, .result = RESULT_ADDRESSES, .propagates = true},
-	{.name = "canonical_maps", .forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION, .result = RESULT_ADDRESSES, .propagates = true},
-	{.name = "sender_canonical_maps", .forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION, .result = RESULT_ADDRESSES, .propagates = true},
-	{.name = "recipient_canonical_maps", .forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION, .result = RESULT_ADDRESSES, .propagates = true},
-	{.name = "smtp_generic_maps", .forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION, .result = RESULT_ADDRESSES},
-	{.name = "lmtp_generic_maps", .forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION, .result = RESULT_ADDRESSES},
+	{.name = "virtual_alias_maps",
+		.forms = ADDRESS_FORMS,
+		.result = RESULT_ADDRESSES,
+		.propagates = true},
+	{.name = "canonical_maps",
+		.forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION,
+		.result = RESULT_ADDRESSES,
+		.propagates = true},
+	{.name = "sender_canonical_maps",
+		.forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION,
+		.result = RESULT_ADDRESSES,
+		.propagates = true},
+	{.name = "recipient_canonical_maps",
+		.forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION,
+		.result = RESULT_ADDRESSES,
+		.propagates = true},
+	{.name = "smtp_generic_maps",
+		.forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION,
+		.result = RESULT_ADDRESSES},
+	{.name = "lmtp_generic_maps",
+		.forms = ADDRESS_FORMS | FORM_NAME_NO_EXTENSION,
+		.result = RESULT_ADDRESSES},
 	{.name = "sender_bcc_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "recipient_bcc_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "relocated_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "masquerade_exceptions"},
 	/* Routing: trivial-rewrite/transport.c, resolve.c, local/mailbox.c, unknown.c */
 	{.name = "transport_maps", .forms = TRANSPORT_FORMS, .parents = PARENTS_DOTTED},
-	{.name = "address_verify_transport_maps", .forms = TRANSPORT_FORMS, .parents = PARENTS_DOTTED},
+	{.name = "address_verify_transport_maps",
+		.forms = TRANSPORT_FORMS,
+		.parents = PARENTS_DOTTED},
 	{.name = "sender_dependent_relayhost_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
-	{.name = "address_verify_sender_dependent_relayhost_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
+	{.name = "address_verify_sender_dependent_relayhost_maps",
+		.forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "sender_dependent_default_transport_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
-	{.name = "address_verify_sender_dependent_default_transport_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
+	{.name = "address_verify_sender_dependent_default_transport_maps",
+		.forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "mailbox_transport_maps"},
 	{.name = "fallback_transport_maps"},
 	/* Access restrictions: smtpd/smtpd_check.c */
 	{.name = "check_client_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
-	{.name = "check_reverse_client_hostname_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
+	{.name = "check_reverse_client_hostname_access",
+		.forms = CLIENT_FORMS,
+		.parents = PARENTS_BARE},
 	{.name = "check_helo_access", .forms = HOST_FORMS, .parents = PARENTS_BARE},
 	{.name = "check_etrn_access", .forms = HOST_FORMS, .parents = PARENTS_BARE},
 	{.name = "check_sender_access", .forms = ACCESS_FORMS, .parents = PARENTS_BARE},
@@ -80,9 +105,15 @@ static const struct plan_parameter parameters[] = {
 	{.name = "check_client_ns_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
 	{.name = "check_client_mx_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
 	{.name = "check_client_a_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
-	{.name = "check_reverse_client_hostname_ns_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
-	{.name = "check_reverse_client_hostname_mx_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
-	{.name = "check_reverse_client_hostname_a_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
+	{.name = "check_reverse_client_hostname_ns_access",
+		.forms = CLIENT_FORMS,
+		.parents = PARENTS_BARE},
+	{.name = "check_reverse_client_hostname_mx_access",
+		.forms = CLIENT_FORMS,
+		.parents = PARENTS_BARE},
+	{.name = "check_reverse_client_hostname_a_access",
+		.forms = CLIENT_FORMS,
+		.parents = PARENTS_BARE},
 	{.name = "check_helo_ns_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
 	{.name = "check_helo_mx_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
 	{.name = "check_helo_a_access", .forms = CLIENT_FORMS, .parents = PARENTS_BARE},
@@ -104,8 +135,12 @@ static const struct plan_parameter parameters[] = {
 	{.name = "permit_mx_backup_networks", .forms = HOST_FORMS, .parents = PARENTS_BARE},
 	{.name = "debug_peer_list", .forms = HOST_FORMS, .parents = PARENTS_BARE},
 	{.name = "qmqpd_authorized_clients", .forms = HOST_FORMS, .parents = PARENTS_BARE},
-	{.name = "smtpd_forbid_bare_newline_exclusions", .forms = HOST_FORMS, .parents = PARENTS_BARE},
-	{.name = "smtpd_client_event_limit_exceptions", .forms = HOST_FORMS, .parents = PARENTS_DOTTED},
+	{.name = "smtpd_forbid_bare_newline_exclusions",
+		.forms = HOST_FORMS,
+		.parents = PARENTS_BARE},
+	{.name = "smtpd_client_event_limit_exceptions",
+		.forms = HOST_FORMS,
+		.parents = PARENTS_DOTTED},
 	{.name = "smtpd_authorized_verp_clients", .forms = HOST_FORMS, .parents = PARENTS_DOTTED},
 	{.name = "smtpd_authorized_xclient_hosts", .forms = HOST_FORMS, .parents = PARENTS_DOTTED},
 	{.name = "smtpd_authorized_xforward_hosts", .forms = HOST_FORMS, .parents = PARENTS_DOTTED},
@@ -161,7 +196,8 @@ static const struct plan_parameter parameters[] = {
 	{.name = "smtpd_sasl_mechanism_filter"},
 	{.name = "smtp_sasl_mechanism_filter"},
 	{.name = "lmtp_sasl_mechanism_filter"},
-	/* The SMTP client: smtp/smtp_sasl_glue.c, smtp_tls_policy.c. It walks up the parents by itself for TLS policies */
+	/* The SMTP client: smtp/smtp_sasl_glue.c, smtp_tls_policy.c. It walks up the parents by
+	   itself for TLS policies */
 	{.name = "smtp_sasl_password_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "lmtp_sasl_password_maps"},
 	{.name = "smtp_tls_policy_maps"},

@@ -43,10 +43,12 @@ static int plan_add(struct plan *plan, const struct plan_rule *rule, struct slic
 static void plan_settle(struct plan *plan)
 {
 	for (size_t i = 0; i < plan->count; i++)
-		plan->forms[i].key.data = buf_slice(&plan->text).data + (size_t)plan->forms[i].key.data;
+		plan->forms[i].key.data =
+			buf_slice(&plan->text).data + (size_t)plan->forms[i].key.data;
 }
 
-/* How an address is written when it is asked: quoted, unquoted, or first the one, then the other. */
+/* How an address is written when it is asked: quoted, unquoted, or first the one, then the other.
+ */
 enum writing { WRITE_EXTERNAL, WRITE_INTERNAL, WRITE_BOTH };
 
 /* An address being planned, and everything that the forms of it need. */
@@ -106,7 +108,8 @@ static int add_parents(struct planner *planner, struct slice name, bool with_nam
 	while (name.size) {
 		ptrdiff_t dot;
 
-		if (with_name && plan_add(planner->plan, planner->rule, name, false, planner->why) < 0)
+		if (with_name &&
+			plan_add(planner->plan, planner->rule, name, false, planner->why) < 0)
 			return -1;
 		with_name = true;
 		dot = name.size > 1 ? slice_find(slice_from(name, 1), '.') : -1;
@@ -138,7 +141,8 @@ static bool domain_is_local(const struct plan_rule *rule, struct slice domain)
 	for (size_t i = 0; rule->local_domains && i < rule->local_domains->count; i++) {
 		const char *local = rule->local_domains->items[i];
 
-		if (strlen(local) == domain.size && strncasecmp(local, domain.data, domain.size) == 0)
+		if (strlen(local) == domain.size &&
+			strncasecmp(local, domain.data, domain.size) == 0)
 			return true;
 	}
 	return false;

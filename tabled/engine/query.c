@@ -11,7 +11,7 @@ struct reader {
 	struct template_needs *needs;
 	struct error *why;
 	const char *at;
-	struct buf text;                           /* the statement so far */
+	struct buf text;			   /* the statement so far */
 	struct buf literals[STATEMENT_PARAMS_MAX]; /* what each parameter was made from */
 };
 
@@ -79,8 +79,8 @@ static void add_escaped(struct buf *out, char c)
 }
 
 /* The text that a literal stands for, still with its expansions. */
-static void literal_decode(const char *at, const char *end, const struct dialect *dialect,
-	struct buf *out)
+static void literal_decode(
+	const char *at, const char *end, const struct dialect *dialect, struct buf *out)
 {
 	char quote = *at;
 
@@ -133,14 +133,15 @@ static int reader_bind(struct reader *reader, const char *end)
 
 	if (is_name_character(before))
 		return error_set(reader->why,
-			"the string with %.2s has a prefix (as in E'...'), and nothing can be bound "
+			"the string with %.2s has a prefix (as in E'...'), and nothing can be "
+			"bound "
 			"there: write it as a plain '...' string",
 			expansion_in(reader->at, end));
 	if (query->statement.params + 1 >= STATEMENT_PARAMS_MAX)
 		return error_set(reader->why, "the query has more than %d strings with expansions",
 			STATEMENT_PARAMS_MAX - 1);
-	literal_decode(reader->at, end, reader->dialect,
-		&reader->literals[query->statement.params]);
+	literal_decode(
+		reader->at, end, reader->dialect, &reader->literals[query->statement.params]);
 	if (reader_number(reader, &number) < 0)
 		return -1;
 	buf_add_byte(&reader->text, reader->dialect->placeholder);
@@ -154,8 +155,8 @@ static int reader_quoted(struct reader *reader)
 {
 	char quote = *reader->at;
 	bool is_text = quote == '\'' || (quote == '"' && reader->dialect->double_quoted_text);
-	const char *end = quoted_end(
-		reader->at, quote, is_text && reader->dialect->backslash_escapes);
+	const char *end =
+		quoted_end(reader->at, quote, is_text && reader->dialect->backslash_escapes);
 
 	if (!end)
 		return error_set(reader->why, "the quote %c is never closed", quote);

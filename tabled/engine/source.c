@@ -22,7 +22,8 @@ const char *source_state_text(enum source_state state)
 }
 
 /* The one place where a source's state changes, and so the one line in the log for it. */
-static void source_set_state(struct source *source, enum source_state state, const struct error *why)
+static void source_set_state(
+	struct source *source, enum source_state state, const struct error *why)
 {
 	if (why)
 		source->why = *why;
@@ -90,6 +91,7 @@ static enum progress source_run(struct source *source, struct batch *batch, uint
 
 		if (source_open(source, now) < 0)
 			return LOST;
+		source->asked = true;
 		batch->questions[0].status = TRY_LATER;
 		progress = backend->start(source->conn, batch);
 		if (progress == DONE)
@@ -152,8 +154,7 @@ static uint64_t source_next_tick(const struct source *source)
 
 	if (!source->waiting)
 		return UINT64_MAX;
-	DL_FOREACH(source->waiting, ask)
-	{
+	DL_FOREACH (source->waiting, ask) {
 		if (ask->deadline < next)
 			next = ask->deadline;
 	}
@@ -165,8 +166,7 @@ static void source_expire(struct source *source, uint64_t now)
 {
 	struct ask *ask, *next;
 
-	DL_FOREACH_SAFE(source->waiting, ask, next)
-	{
+	DL_FOREACH_SAFE (source->waiting, ask, next) {
 		if (now < ask->deadline)
 			continue;
 		DL_DELETE(source->waiting, ask);
@@ -196,8 +196,15 @@ uint64_t source_tick(struct source *source, uint64_t now)
 	return source_next_tick(source);
 }
 
-enum status source_check(struct source *source, const struct statement *statement, uint64_t now,
-	struct error *why)
+void source_rest(struct source *source)
+{
+	if (source->asked && source->conn && source->config->backend->rest)
+		source->config->backend->rest(source->conn);
+	source->asked = false;
+}
+
+enum status source_check(
+	struct source *source, const struct statement *statement, uint64_t now, struct error *why)
 {
 	struct rows rows = {0};
 	struct question question = {.statement = statement, .rows = &rows, .why = why};

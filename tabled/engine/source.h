@@ -12,7 +12,7 @@
 /* One question on its way. The caller owns it and keeps it until `done`. */
 struct ask {
 	struct question question;
-	uint64_t deadline; /* ms */
+	uint64_t deadline;			     /* ms */
 	void (*done)(struct ask *ask, uint64_t now); /* question.status is set */
 	struct ask *prev, *next;
 };
@@ -26,13 +26,14 @@ enum source_state {
 
 struct source {
 	const struct source_config *config; /* borrowed */
-	void *conn;                         /* owned; NULL while closed */
+	void *conn;			    /* owned; NULL while closed */
 	enum source_state state;
-	struct error why;                   /* of the state */
-	uint64_t retry_at;                  /* ms; while closed: when to open again */
-	uint64_t busy_at;                   /* ms; while asks wait: when to ask again */
-	uint64_t busy_wait;                 /* ms; the current wait between two tries */
-	struct ask *waiting;                /* list, oldest first */
+	struct error why;    /* of the state */
+	uint64_t retry_at;   /* ms; while closed: when to open again */
+	uint64_t busy_at;    /* ms; while asks wait: when to ask again */
+	uint64_t busy_wait;  /* ms; the current wait between two tries */
+	struct ask *waiting; /* list, oldest first */
+	bool asked;	     /* since it last rested */
 };
 
 void source_init(struct source *source, const struct source_config *config);
@@ -49,12 +50,15 @@ void source_ask(struct source *source, struct ask *ask, uint64_t now);
 /* Tries again what waits. Returns when it wants to be called next (ms), UINT64_MAX: not at all. */
 uint64_t source_tick(struct source *source, uint64_t now);
 
+/* The worker is about to sleep: see backend.h. */
+void source_rest(struct source *source);
+
 /*
  * Whether a statement can be prepared. NOT_FOUND: yes. Anything else with `why`. For the check at
  * the start; a lock or a missing database shows as TRY_LATER.
  */
-enum status source_check(struct source *source, const struct statement *statement, uint64_t now,
-	struct error *why);
+enum status source_check(
+	struct source *source, const struct statement *statement, uint64_t now, struct error *why);
 
 const char *source_state_text(enum source_state state);
 

@@ -88,8 +88,8 @@ static void template_add(struct template *template, char letter, struct slice te
 {
 	if (!letter && !text.size)
 		return;
-	template->pieces = memory_resize(
-		template->pieces, (template->count + 1) * sizeof(*template->pieces));
+	template->pieces =
+		memory_resize(template->pieces, (template->count + 1) * sizeof(*template->pieces));
 	template->pieces[template->count++] = (struct template_piece){letter, text};
 }
 
@@ -114,8 +114,8 @@ int template_init(struct template *template, struct slice text, enum template_us
 				letter ? 1 : 0, &letter);
 		}
 		/* For "%%" the text goes on to hold the first of the two. */
-		template_add(template, 0,
-			slice_of(template->text + start, i - start + (letter == '%')));
+		template_add(
+			template, 0, slice_of(template->text + start, i - start + (letter == '%')));
 		if (letter != '%') {
 			needs_add(needs, letter, use);
 			template_add(template, letter, slice_of(NULL, 0));

@@ -12,9 +12,9 @@
 #include <utlist.h>
 
 enum {
-	IN_FLIGHT_MAX = 256,        /* requests */
+	IN_FLIGHT_MAX = 256,	    /* requests */
 	OUT_MAX_BYTES = 256 * 1024, /* of replies; one more may still be added */
-	KEEP_BYTES = 1024,          /* of a buffer while the client is idle */
+	KEEP_BYTES = 1024,	    /* of a buffer while the client is idle */
 	LINGER_MS = 2000,
 };
 
@@ -227,8 +227,8 @@ static size_t conn_process(struct conn *conn, char *data, size_t size)
 		struct request request = {.map = {NULL, 0}};
 		struct error why;
 		size_t used = 0;
-		enum cut cut = conn->listener->proto->cut(
-			data + at, size - at, &used, &request, &why);
+		enum cut cut =
+			conn->listener->proto->cut(data + at, size - at, &used, &request, &why);
 
 		if (cut == CUT_MORE)
 			break;

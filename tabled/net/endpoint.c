@@ -184,8 +184,8 @@ static struct addrinfo *resolve(const struct endpoint *endpoint, int flags, stru
 	int code = getaddrinfo(endpoint->host, endpoint->port, &hints, &found);
 
 	if (code != 0)
-		error_set(why, "inet:%s:%s: %s", endpoint->host, endpoint->port,
-			gai_strerror(code));
+		error_set(
+			why, "inet:%s:%s: %s", endpoint->host, endpoint->port, gai_strerror(code));
 	return found;
 }
 

@@ -23,14 +23,15 @@ struct retired_engine {
 
 struct loop {
 	uv_loop_t uv;
-	uv_timer_t sweep;   /* each second: looks for clients past their time */
-	uv_timer_t tick;    /* when the engine wants to be called */
+	uv_timer_t sweep;  /* each second: looks for clients past their time */
+	uv_timer_t tick;   /* when the engine wants to be called */
+	uv_prepare_t rest; /* before each sleep: lets the engine give its locks back */
 	struct command_handler commands;
 	struct retired_engine current;
 	struct retired_engine *retired; /* list */
-	struct listener *listeners;     /* list */
+	struct listener *listeners;	/* list */
 	struct signal_handler *signals; /* list */
-	struct exchange *spare;         /* list of exchanges to be used again */
+	struct exchange *spare;		/* list of exchanges to be used again */
 	bool stopping;
 	uint64_t stop_deadline; /* ms */
 	char read_buffer[READ_BUFFER_BYTES];
@@ -48,7 +49,7 @@ struct listener {
 	char *address; /* owned; as written in the configuration */
 	/* Copies of the options: clients may outlive the configuration. */
 	const struct proto *proto;
-	char *map; /* owned */
+	char *map;	     /* owned */
 	char *owner, *group; /* owned */
 	mode_t mode;
 	int64_t max_connections, idle_timeout, request_timeout;
@@ -56,7 +57,7 @@ struct listener {
 	size_t conn_count;
 	size_t handle_count; /* its own and its clients', until libuv has closed them */
 	uint64_t accepted, requests, refused;
-	bool waiting;  /* a client stands at the door: there are max_connections already */
+	bool waiting; /* a client stands at the door: there are max_connections already */
 	bool closing;
 	struct log_limit limit;
 	struct listener *prev, *next;
@@ -70,8 +71,8 @@ struct listener *listener_create(struct loop *loop, const struct listener_config
  * Whether the listener can go on under a new configuration. What the socket itself has, its
  * protocol, owner and mode, only a new one can change: then -1 with `why`.
  */
-int listener_can_become(const struct listener *listener, const struct listener_config *config,
-	struct error *why);
+int listener_can_become(
+	const struct listener *listener, const struct listener_config *config, struct error *why);
 
 /* Takes over the options of a configuration. */
 void listener_configure(struct listener *listener, const struct listener_config *config);
@@ -101,14 +102,14 @@ struct conn {
 	struct listener *listener;
 	struct exchange *first, *last; /* queue, oldest first */
 	size_t in_flight;
-	struct buf in;      /* the beginning of a request, or requests that wait for their turn */
-	struct buf out;     /* replies to be written */
+	struct buf in;	    /* the beginning of a request, or requests that wait for their turn */
+	struct buf out;	    /* replies to be written */
 	struct buf sending; /* replies that libuv writes */
-	uint64_t since;     /* ms; when it last got or sent something whole */
-	bool paused;        /* not reading: it has too much under way */
+	uint64_t since;	    /* ms; when it last got or sent something whole */
+	bool paused;	    /* not reading: it has too much under way */
 	bool processing;    /* requests are being cut; replies are written afterwards */
-	bool ending;        /* no more requests are taken; closed when all is answered */
-	bool lingering;     /* all is answered; what it still sends is thrown away */
+	bool ending;	    /* no more requests are taken; closed when all is answered */
+	bool lingering;	    /* all is answered; what it still sends is thrown away */
 	bool closed;
 	struct conn *prev, *next;
 };

@@ -35,7 +35,7 @@ const struct setting listener_setting_table[] = {
 
 const struct setting listener_map_setting_table[] = {
 	{.name = "map", .type = SETTING_TEXT, .offset = offsetof(struct listener_map_settings, map), .required = true,
-	 .help = "The map that is asked: the protocol names none."},
+	 .help = "The name of the map that is asked, since this protocol does not name one."},
 	{0}
 };
 /* clang-format on */
@@ -45,8 +45,7 @@ static struct conn *longest_idle(const struct listener *listener, uint64_t now)
 	struct conn *conn, *found = NULL;
 	uint64_t longest = EVICT_AFTER_MS;
 
-	DL_FOREACH(listener->conns, conn)
-	{
+	DL_FOREACH (listener->conns, conn) {
 		uint64_t idle = conn_idle(conn, now);
 
 		if (idle > longest) {
@@ -182,8 +181,7 @@ static void end_conns(struct listener *listener)
 {
 	struct conn *conn, *next;
 
-	DL_FOREACH_SAFE(listener->conns, conn, next)
-	{
+	DL_FOREACH_SAFE (listener->conns, conn, next) {
 		conn_end(conn);
 	}
 }

@@ -34,8 +34,7 @@ static uint64_t tick_retired(struct loop *loop, uint64_t now)
 	struct retired_engine *retired, *next;
 	uint64_t soonest = UINT64_MAX;
 
-	DL_FOREACH_SAFE(loop->retired, retired, next)
-	{
+	DL_FOREACH_SAFE (loop->retired, retired, next) {
 		uint64_t at = engine_tick(retired->engine, now);
 
 		if (engine_pending(retired->engine) == 0) {
@@ -79,10 +78,8 @@ static void loop_give_up(struct loop *loop)
 	struct conn *conn, *next;
 
 	log_warning("stopping: clients that are still busy are disconnected");
-	DL_FOREACH(loop->listeners, listener)
-	{
-		DL_FOREACH_SAFE(listener->conns, conn, next)
-		{
+	DL_FOREACH (loop->listeners, listener) {
+		DL_FOREACH_SAFE (listener->conns, conn, next) {
 			conn_close(conn);
 		}
 	}
@@ -95,15 +92,25 @@ static void on_sweep(uv_timer_t *timer)
 	struct listener *listener, *next_listener;
 	struct conn *conn, *next;
 
-	DL_FOREACH_SAFE(loop->listeners, listener, next_listener)
-	{
-		DL_FOREACH_SAFE(listener->conns, conn, next)
-		{
+	DL_FOREACH_SAFE (loop->listeners, listener, next_listener) {
+		DL_FOREACH_SAFE (listener->conns, conn, next) {
 			conn_sweep(conn, now);
 		}
 	}
 	if (loop->stopping && now >= loop->stop_deadline)
 		loop_give_up(loop);
+}
+
+static void on_rest(uv_prepare_t *prepare)
+{
+	struct loop *loop = prepare->data;
+	struct retired_engine *retired;
+
+	DL_FOREACH (loop->retired, retired) {
+		engine_rest(retired->engine);
+	}
+	if (loop->current.engine)
+		engine_rest(loop->current.engine);
 }
 
 struct loop *loop_create(struct command_handler commands)
@@ -113,7 +120,9 @@ struct loop *loop_create(struct command_handler commands)
 	uv_loop_init(&loop->uv);
 	uv_timer_init(&loop->uv, &loop->sweep);
 	uv_timer_init(&loop->uv, &loop->tick);
-	loop->sweep.data = loop->tick.data = loop;
+	uv_prepare_init(&loop->uv, &loop->rest);
+	loop->sweep.data = loop->tick.data = loop->rest.data = loop;
+	uv_prepare_start(&loop->rest, on_rest);
 	loop->commands = commands;
 	uv_timer_start(&loop->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 	return loop;
@@ -153,6 +162,7 @@ static void close_timers(struct loop *loop)
 		return;
 	uv_close((uv_handle_t *)&loop->sweep, NULL);
 	uv_close((uv_handle_t *)&loop->tick, NULL);
+	uv_close((uv_handle_t *)&loop->rest, NULL);
 	for (struct signal_handler *handler = loop->signals; handler; handler = handler->next)
 		uv_close((uv_handle_t *)&handler->signal, NULL);
 }
@@ -177,8 +187,7 @@ static struct listener *find_listener(const struct loop *loop, const char *addre
 {
 	struct listener *listener;
 
-	DL_FOREACH(loop->listeners, listener)
-	{
+	DL_FOREACH (loop->listeners, listener) {
 		if (!listener->closing && strcmp(listener->address, address) == 0)
 			return listener;
 	}
@@ -227,8 +236,7 @@ static void apply_listeners(struct loop *loop, const struct listener_config *con
 {
 	struct listener *listener, *next;
 
-	DL_FOREACH_SAFE(loop->listeners, listener, next)
-	{
+	DL_FOREACH_SAFE (loop->listeners, listener, next) {
 		if (!is_configured(listener, configs, count))
 			listener_close(listener);
 	}
@@ -299,8 +307,7 @@ void loop_stop(struct loop *loop)
 		return;
 	loop->stopping = true;
 	loop->stop_deadline = loop_now(loop) + STOP_MS;
-	DL_FOREACH_SAFE(loop->listeners, listener, next)
-	{
+	DL_FOREACH_SAFE (loop->listeners, listener, next) {
 		listener_close(listener);
 	}
 	loop_lost_listener(loop);
@@ -331,8 +338,7 @@ bool loop_listener_status(const struct loop *loop, size_t at, struct listener_st
 {
 	const struct listener *listener;
 
-	DL_FOREACH(loop->listeners, listener)
-	{
+	DL_FOREACH (loop->listeners, listener) {
 		if (listener->closing || at-- > 0)
 			continue;
 		*status = (struct listener_status){.protocol = listener->proto->name,

@@ -34,8 +34,8 @@ int loop_listen(struct loop *loop, const struct listener_config *configs, size_t
  * Lookups that come from now on are answered by `engine`, which is given to the loop. Once those
  * under way in the engine before it are over, that one is destroyed and its `release` called.
  */
-void loop_set_engine(struct loop *loop, struct engine *engine, void (*release)(void *context),
-	void *context);
+void loop_set_engine(
+	struct loop *loop, struct engine *engine, void (*release)(void *context), void *context);
 
 /* The engine in use. Borrowed. */
 struct engine *loop_engine(const struct loop *loop);

@@ -302,7 +302,7 @@ def test_idle_connections_that_the_server_closes():
             for _ in range(5):
                 listener.accept()[0].close()
 
-        closing = threading.Thread(target=close_each)
+        closing = threading.Thread(target=close_each, daemon=True)
         closing.start()
         port = listener.getsockname()[1]
         done = bench("--idle", 5, "-t", 0.5, f"inet:127.0.0.1:{port}")

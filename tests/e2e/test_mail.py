@@ -321,6 +321,16 @@ TOGETHER = [
          {ALICE, BOB, ARCHIVE, "shop carol@shop.example"}, sender="alice@example.com"),
 ]
 
+RANDOM = mail.random_cases(
+    400,
+    users=["alice", "bob", "dave", "info", "list", "team", "keep", "remote", "nobody", "off", "noreply", "friend",
+           "watched", "tagged", "stay", "postmaster", "owner-list", "o'neil", "jürgen", "grüße", '"john doe"',
+           '"mary ann"', '"alice"', '"a@b"', '"back\\\\slash"'],
+    domains=["example.com", "example.org", "example.net", "second.example", "shop.example", "moved.example",
+             "bücher.example", "asleep.example", "branch.example", "partner.example", "sub.example", "spam.example",
+             "bcc.example", "copied.example", "elsewhere.example", "mail.example.com"],
+    clients=[("203.0.113.7", "mail.elsewhere.example"), ("127.0.0.1", "localhost"), ("192.0.2.7", "[UNAVAILABLE]"),
+             ("192.0.2.70", "x.bad.example"), ("203.0.113.200", "very.good.bad.example")])
 CASES = RECIPIENTS + SENDERS + CLIENTS + LOGINS + TOGETHER
 assert len({case.name for case in CASES}) == len(CASES), "two cases have one name"
 
@@ -364,16 +374,20 @@ def seen(request):
 def through_sqlite(directory, database, sinks):
     settings = {**transports(sinks), **ask_sqlite_itself(directory / "sqlite", database)}
     with postfix.Postfix(settings) as server, DovecotAuth(server.queue / "private" / "auth"):
-        return mail.observe(server, sinks, CASES)
+        return mail.observe(server, sinks, CASES + RANDOM)
 
 
 def through_tabled(directory, database, sinks):
     server = postfix.Postfix(transports(sinks))
     conf = mail.shipped_tabled_conf(server.queue / "private" / "tabled", database, directory / "control")
     with server, Daemon(conf), DovecotAuth(server.queue / "private" / "auth"):
-        return mail.observe(server, sinks, CASES)
+        return mail.observe(server, sinks, CASES + RANDOM)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_same_mail(seen, case):
     seen.check(case)
+
+
+def test_same_random_mail(seen):
+    seen.check_all(RANDOM)

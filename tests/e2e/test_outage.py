@@ -31,14 +31,16 @@ class MailServer:
             "default_transport": f"smtp:[127.0.0.1]:{sinks['outside'].port}",
             "relay_transport": f"smtp:[127.0.0.1]:{sinks['outside'].port}",
             "smtpd_authorized_xclient_hosts": "127.0.0.1",
-            "smtpd_error_sleep_time": "0",
+            # An smtpd process remembers an address that could not be resolved as long as it lives.
+            # Without this the next client could get the last one's 451 (with any kind of table).
+            "max_use": "1",
             **settings,
         })
         self.database = self.postfix.root / "db" / "mail.db"
         self.database.parent.mkdir()
         mail.make_database(self.database, {})
         self.daemon = Daemon(mail.shipped_tabled_conf(
-            self.postfix.queue / "private" / "tabled", self.database, "@DIR@/control", 'query_timeout = "300ms"'))
+            self.postfix.queue / "private" / "tabled", self.database, "@DIR@/control", 'query_timeout = "100ms"'))
 
     @contextmanager
     def tabled_stopped(self):
@@ -142,7 +144,8 @@ def test_outage(server, way):
 def test_queued_mail_waits(server, way):
     """A message in the queue is asked about again by qmgr, while nobody can answer."""
     server.sinks["mailbox"].refusing = True
-    case = Case(f"waiting through {way}", ("info+tag@example.com",), None)
+    # Two recipients, since qmgr remembers the last address that it had resolved.
+    case = Case(f"waiting through {way}", ("list+tag@example.com",), None)
     assert mail.observe(server.postfix, server.sinks, [case])[case.name].deliveries == []
     with getattr(server, way)():
         server.postfix.flush()
@@ -152,7 +155,7 @@ def test_queued_mail_waits(server, way):
         server.postfix.wait_until_idle()
         assert len(server.postfix.queued()) == 1
         assert server.sinks.take_all() == []
-    assert delivered_after(server) == [("mailbox", ("<alice+tag@example.com>",))]
+    assert delivered_after(server) == ["<alice+tag@example.com>", "<bob+tag@example.com>"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -161,19 +164,19 @@ def test_outage_between_rcpt_and_data(server, way):
     with SmtpClient(server.postfix.smtp_port) as client:
         client.ask("EHLO mail.elsewhere.example")
         client.ask("MAIL FROM:<writer@elsewhere.example>")
-        assert client.ask("RCPT TO:<info+tag@example.com>").startswith("250")
+        assert client.ask("RCPT TO:<list+tag@example.com>").startswith("250")
         with getattr(server, way)():
             assert client.ask("DATA").startswith("354")
             reply = client.send_message("Subject: late\n\nText.")
             assert reply[:1] in "24", reply
             server.postfix.wait_until_idle()
             assert server.sinks.take_all() == []
-    expected = [("mailbox", ("<alice+tag@example.com>",))] if reply.startswith("2") else []
-    assert delivered_after(server) == expected
+    accepted = ["<alice+tag@example.com>", "<bob+tag@example.com>"]
+    assert delivered_after(server) == (accepted if reply.startswith("2") else [])
 
 
 def delivered_after(server):
-    """Where the waiting mail went, once it could."""
+    """Who got the waiting mail, once that could be; an address for each time."""
     def tried():
         server.postfix.flush()
         server.postfix.wait_until_idle()
@@ -184,5 +187,5 @@ def delivered_after(server):
 
     postfix.wait_until(tried, 60, complain)
     assert "non-delivery notification" not in server.postfix.log_text()
-    return [(delivery.sink, tuple(word.split()[0] for word in delivery.recipients))
-            for delivery in server.sinks.take_all()]
+    return sorted(recipient.split()[0] for delivery in server.sinks.take_all()
+                  for recipient in delivery.recipients)

@@ -285,6 +285,16 @@ CASES = [
     with_headers("of our own", "127.0.0.1", "From: Old <old+x@example.com>", "To: dora-x, Me <me+tag@example.com>",
                  "Cc: user@host.inside.example, root@host.inside.example"),
 ]
+RANDOM = mail.random_cases(
+    400,
+    users=["alice", "bob", "x", "x-y", "owner-list", "list", "list-request", "owner-x", "webmaster", "both", "carol",
+           "dora", "gone", "erin", "old", "me", "moved", "canon", "root", "sales", "trap", "shut", "special", "copy",
+           "good-one", "nobody", "postmaster", "mailer-daemon", "double-bounce", '"odd name"', '"x-y"', '"owner-"'],
+    domains=["example.com", "example.org", "local.example", "mail.example.com", "[127.0.0.1]", "[192.0.2.1]",
+             "aliases.example", "other.example", "partner.example", "wide.example", "renamed.example", "left.example",
+             "inside.example", "spam.example", "anon.example", "hosted.example", "alone.example", "elsewhere.example"],
+    clients=[("203.0.113.7", "mail.elsewhere.example"), ("127.0.0.1", "localhost"), ("192.0.2.5", "[UNAVAILABLE]"),
+             ("198.51.100.7", "x.friends.example"), ("203.0.113.66", "a.dot.example")])
 assert len({case.name for case in CASES}) == len(CASES), "two cases have one name"
 
 
@@ -316,7 +326,7 @@ def through_sqlite(directory, database, sinks):
     # proxymap serves only what proxy_read_maps lists, and three of these are not in it by default.
     with postfix.Postfix({**settings(sinks, tables), "proxy_read_maps": " ".join(tables.values())}) as server, \
             DovecotAuth(server.queue / "private" / "auth"):
-        return mail.observe(server, sinks, CASES)
+        return mail.observe(server, sinks, CASES + RANDOM)
 
 
 def through_tabled(database, sinks):
@@ -326,9 +336,13 @@ def through_tabled(database, sinks):
     conf += "".join(f'map {name} {{ source = mail query = "{query(name)}" {options} }}\n'
                     for name, options in MAPS.items())
     with server, Daemon(conf), DovecotAuth(server.queue / "private" / "auth"):
-        return mail.observe(server, sinks, CASES)
+        return mail.observe(server, sinks, CASES + RANDOM)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_same_mail(seen, case):
     seen.check(case)
+
+
+def test_same_random_mail(seen):
+    seen.check_all(RANDOM)

@@ -125,7 +125,7 @@ static inline struct buf codec_put(const struct proto *proto, enum status status
 	int *ret_status, struct error *why)
 {
 	struct buf out = {0};
-	const struct reply reply = {status, text};
+	const struct reply reply = {.status = status, .text = text};
 
 	*ret_status = proto->put(&out, &reply, why);
 	return out;
@@ -136,7 +136,7 @@ static inline void codec_check_put(
 	const struct proto *proto, enum status status, struct slice text, struct slice wire)
 {
 	struct buf out = {0};
-	const struct reply reply = {status, text};
+	const struct reply reply = {.status = status, .text = text};
 
 	buf_add_string(&out, "before");
 	ck_assert_int_eq(proto->put(&out, &reply, NULL), 0);

@@ -4,6 +4,8 @@ each command, who got the mail in the end and by which transport, bounces, and t
 Two servers that are the same to their users give equal observations.
 """
 
+import os
+import random
 import re
 import sqlite3
 from contextlib import ExitStack
@@ -15,6 +17,7 @@ from support.sink import Sink
 from support.smtp import SmtpClient
 
 ROOT = Path(__file__).resolve().parents[2]
+SEED = int(os.environ.get("TABLED_SEED", "20261122"))
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,14 @@ class Comparison:
         assert ours.log == reference.log
         assert ours.outcome() == case.want
 
+    def check_all(self, cases):
+        """For cases without `want`: names those that differ."""
+        assert cases
+        differing = [case for case in cases if self.sqlite[case.name] != self.tabled[case.name]]
+        for case in differing[:3]:
+            print(f"{case}\n  sqlite: {self.sqlite[case.name]}\n  tabled: {self.tabled[case.name]}")
+        assert not differing, f"seed {SEED}: {[case.name for case in differing]}"
+
     def summary(self):
         alike = sum(self.sqlite[name] == self.tabled[name] for name in self.sqlite)
         recipients = sum(len(delivery[2]) for seen in self.sqlite.values() for delivery in seen.deliveries)
@@ -108,6 +119,30 @@ class Sinks:
         for sink in self:
             text = re.sub(rf"\b{sink.port}\b", f"PORT-OF-{sink.sink_name}", text)
         return text
+
+
+def random_cases(count, users, domains, clients):
+    """Messages between addresses put together by chance, the same for the same seed."""
+    draw = random.Random(SEED)
+
+    def word(words):
+        text = draw.choice(words)
+        return draw.choice((text, text, text, text.upper(), text.title()))
+
+    def address():
+        extension = draw.choice(("", "", "", "+tag", "+Tag-2", "-more", "+", "+a+b", "-"))
+        subdomain = draw.choice(("", "", "", "sub.", "a.B."))
+        user = word(users)
+        local = user[:-1] + extension + '"' if user.endswith('"') else user + extension
+        return f"{local}@{subdomain}{word(domains)}"
+
+    def case(number):
+        sender, recipient = draw.choice((address(), address(), "")), address()
+        client, name = draw.choice(clients)
+        return Case(f"random {number}: <{sender}> to <{recipient}> by {name} {client}", (recipient,), None,
+                    sender, client, name, utf8=not (sender + recipient).isascii())
+
+    return [case(number) for number in range(count)]
 
 
 def make_database(path, rows):

@@ -18,7 +18,7 @@ static const struct {
 
 START_TEST(clean_table)
 {
-	const struct reply reply = {texts[_i].status, texts[_i].text};
+	const struct reply reply = {.status = texts[_i].status, .text = texts[_i].text};
 	char room[REASON_MAX];
 
 	codec_assert_slice(reason_clean(&reply, room), texts[_i].clean);
@@ -54,7 +54,7 @@ START_TEST(cuts_at_whole_characters)
 	struct slice clean;
 
 	buf_add_format(&text, "%s%s and more", before, cuts[_i].character);
-	clean = reason_clean(&(struct reply){BROKEN, buf_slice(&text)}, room);
+	clean = reason_clean(&(struct reply){.status = BROKEN, .text = buf_slice(&text)}, room);
 	codec_assert_slice(clean, slice_of(text.data, cuts[_i].size));
 	buf_finish(&text);
 	free(before);
@@ -66,7 +66,7 @@ START_TEST(keeps_the_limit_exactly)
 	char *text = codec_repeat('x', REASON_MAX);
 	char room[REASON_MAX];
 
-	codec_assert_slice(reason_clean(&(struct reply){BROKEN, slice_of(text, REASON_MAX)}, room),
+	codec_assert_slice(reason_clean(&(struct reply){.status = BROKEN, .text = slice_of(text, REASON_MAX)}, room),
 		slice_of(text, REASON_MAX));
 	free(text);
 }
@@ -79,7 +79,7 @@ START_TEST(bounds_what_is_not_utf8)
 	char room[REASON_MAX];
 
 	ck_assert_uint_eq(
-		reason_clean(&(struct reply){BROKEN, slice_of(text, 1000)}, room).size, REASON_MAX);
+		reason_clean(&(struct reply){.status = BROKEN, .text = slice_of(text, 1000)}, room).size, REASON_MAX);
 	free(text);
 }
 END_TEST
