@@ -169,11 +169,12 @@ int daemon_run(struct config *config, struct error *why)
 	raise_file_limit();
 	signal(SIGPIPE, SIG_IGN);
 	daemon.loop = loop_create((struct command_handler){control_run, &daemon.control});
+	/* Before the first client can connect: whoever sees a socket may rely on a clean stop. */
+	loop_on_signal(daemon.loop, SIGTERM, on_terminate, &daemon);
+	loop_on_signal(daemon.loop, SIGINT, on_terminate, &daemon);
+	loop_on_signal(daemon.loop, SIGHUP, on_hangup, &daemon);
 	result = start(&daemon, config, why);
 	if (result == 0) {
-		loop_on_signal(daemon.loop, SIGTERM, on_terminate, &daemon);
-		loop_on_signal(daemon.loop, SIGINT, on_terminate, &daemon);
-		loop_on_signal(daemon.loop, SIGHUP, on_hangup, &daemon);
 		log_info("tabled " TABLED_VERSION " is ready: %zu maps, %zu sources, %zu listeners",
 			config->map_count, config->source_count, config->listener_count);
 		loop_run(daemon.loop);
