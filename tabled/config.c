@@ -1,19 +1,9 @@
-#include "config.h"
+#include "config_internal.h"
 
-#include "backend.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "net/endpoint.h"
-#include "proto.h"
 
 #include <assert.h>
-#include <confuse.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-enum { PARTS = 2, KINDS_MAX = 64, NAMES_MAX = 128 };
 
 /* clang-format off */
 #define FIELD(name) offsetof(struct global_settings, name)
@@ -32,29 +22,7 @@ static const struct setting global_setting_table[] = {
 #undef FIELD
 /* clang-format on */
 
-/* A kind of section: its keyword and the one or two tables that its options come from. */
-struct kind {
-	const char *keyword; /* NULL: the options outside of sections */
-	bool has_title;
-	const char *help;
-	struct {
-		const struct setting *table; /* NULL: this part is not there */
-		size_t size;
-	} parts[PARTS];
-	const struct backend *backend; /* of a source section */
-	const struct proto *proto;     /* of a listener section */
-};
-
-/* One section of the file. */
-struct config_section {
-	struct kind kind;
-	char *title; /* owned */
-	int line;
-	void *values[PARTS]; /* owned; the structs that the parts' tables describe */
-	int *lines[PARTS];   /* owned; where each option was set, 0: it was not */
-};
-
-static size_t table_count(const struct setting *table)
+size_t setting_count(const struct setting *table)
 {
 	size_t count = 0;
 
@@ -63,26 +31,25 @@ static size_t table_count(const struct setting *table)
 	return count;
 }
 
-/* All kinds of sections, the options outside of any first. */
-static size_t list_kinds(struct kind *kinds)
+size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 {
 	size_t count = 0;
 
-	kinds[count++] =
-		(struct kind){.parts = {{global_setting_table, sizeof(struct global_settings)}}};
+	kinds[count++] = (struct config_kind){
+		.parts = {{global_setting_table, sizeof(struct global_settings)}}};
 	for (const struct backend *const *backend = backends; *backend; backend++)
-		kinds[count++] = (struct kind){.keyword = (*backend)->name,
+		kinds[count++] = (struct config_kind){.keyword = (*backend)->name,
 			.has_title = true,
 			.help = "A source: a database that maps ask.",
 			.parts = {{(*backend)->settings, (*backend)->config_size},
 				{source_setting_table, sizeof(struct source_settings)}},
 			.backend = *backend};
-	kinds[count++] = (struct kind){.keyword = "map",
+	kinds[count++] = (struct config_kind){.keyword = "map",
 		.has_title = true,
 		.help = "A map: what clients ask by this name.",
 		.parts = {{map_setting_table, sizeof(struct map_settings)}}};
 	for (const struct proto *const *proto = protos; *proto; proto++) {
-		struct kind kind = {.keyword = (*proto)->name,
+		struct config_kind kind = {.keyword = (*proto)->name,
 			.help = "A listener: where clients of this protocol come in.",
 			.parts = {{listener_setting_table, sizeof(struct listener_settings)}},
 			.proto = *proto};
@@ -93,242 +60,22 @@ static size_t list_kinds(struct kind *kinds)
 		}
 		kinds[count++] = kind;
 	}
-	assert(count <= KINDS_MAX);
+	assert(count <= CONFIG_KINDS_MAX);
 	return count;
 }
 
-/* Where libConfuse saw an option: it keeps lines only while it reads. */
-struct mark {
-	const cfg_opt_t *option;
-	int line;
-};
-
-/* One file being read. */
-struct reader {
-	const char *path;
-	struct kind kinds[KINDS_MAX];
-	size_t kind_count;
-	cfg_opt_t *options[KINDS_MAX]; /* owned; what libConfuse is told of each kind */
-	struct mark *marks;	       /* owned */
-	size_t mark_count;
-	struct error *why;
-	bool failed;
-	struct config *config;
-};
-
-/*
- * libConfuse hands no context to its callbacks. This is it, for the time of one cfg_parse() on
- * this thread.
- */
-static _Thread_local struct reader *current_reader;
-
-/* The first mistake is the one to tell; later ones may come from it. */
-static int blame(struct reader *reader, int line, const char *text)
+const struct config_section *config_section_of(const struct config *config, const void *values)
 {
-	if (!reader->failed)
-		error_set(reader->why, "%s:%d: %s", reader->path, line, text);
-	reader->failed = true;
-	return -1;
+	for (size_t i = 0; i < config->section_count; i++)
+		if (config->sections[i].values[0] == values)
+			return &config->sections[i];
+	assert(!"values come from a section");
+	return NULL;
 }
 
-/* Names that may stand where libConfuse found one that it does not know. */
-static void list_names(const cfg_t *section, const char **names)
+int config_line_of(const struct config_section *section, const char *option)
 {
-	size_t count = 0;
-
-	for (const cfg_opt_t *option = section->opts; option && option->name && count < NAMES_MAX;
-		option++)
-		names[count++] = option->name;
-	names[count] = NULL;
-}
-
-/* The word in quotes in a message of libConfuse's, such as "no such option 'qery'". */
-static bool quoted_word(const char *text, char *word, size_t room)
-{
-	const char *open = strchr(text, '\'');
-	const char *close = open ? strrchr(open + 1, '\'') : NULL;
-
-	if (!close || (size_t)(close - open) > room)
-		return false;
-	snprintf(word, room, "%.*s", (int)(close - open - 1), open + 1);
-	return true;
-}
-
-static void on_error(cfg_t *section, const char *format, va_list arguments)
-{
-	struct reader *reader = current_reader;
-	const char *names[NAMES_MAX + 1], *closest;
-	char text[400], word[100];
-	struct buf hint = {0};
-
-	vsnprintf(text, sizeof(text), format, arguments);
-	buf_add_string(&hint, text);
-	list_names(section, names);
-	if (quoted_word(text, word, sizeof(word)) && !cfg_getopt(section, word)) {
-		closest = setting_closest(word, names);
-		if (closest)
-			buf_add_format(&hint, "; did you mean \"%s\"?", closest);
-		buf_add_format(&hint,
-			" (%s has:", section->line && section->title ? section->name : "here are");
-		for (size_t i = 0; names[i]; i++)
-			buf_add_format(&hint, " %s", names[i]);
-		buf_add_string(&hint, ")");
-	}
-	blame(reader, section->line, buf_string(&hint));
-	buf_finish(&hint);
-}
-
-/* Called after each option's value: remembers the line, refuses a second value. */
-static int on_option(cfg_t *section, cfg_opt_t *option)
-{
-	struct reader *reader = current_reader;
-
-	for (size_t i = 0; i < reader->mark_count; i++) {
-		if (reader->marks[i].option != option)
-			continue;
-		if (option->flags & CFGF_LIST)
-			return 0;
-		cfg_error(section, "%s is set twice", option->name);
-		return -1;
-	}
-	reader->marks =
-		memory_resize(reader->marks, (reader->mark_count + 1) * sizeof(*reader->marks));
-	reader->marks[reader->mark_count++] = (struct mark){option, section->line};
-	return 0;
-}
-
-static int mark_line(const struct reader *reader, const cfg_opt_t *option)
-{
-	for (size_t i = 0; i < reader->mark_count; i++)
-		if (reader->marks[i].option == option)
-			return reader->marks[i].line;
-	return 0;
-}
-
-/* What libConfuse is to know of an option: values are read by setting.c, from their text. */
-static cfg_opt_t option_of(const struct setting *row)
-{
-	cfg_opt_t text = CFG_STR(row->name, NULL, CFGF_NODEFAULT);
-	cfg_opt_t list = CFG_STR_LIST(row->name, NULL, CFGF_NODEFAULT);
-	cfg_opt_t option = row->type == SETTING_LIST ? list : text;
-
-	option.validcb = on_option;
-	return option;
-}
-
-static cfg_opt_t *options_of(const struct kind *kind, size_t more)
-{
-	cfg_opt_t end = CFG_END();
-	size_t count = 0, room = more + 1;
-	cfg_opt_t *options;
-
-	for (size_t part = 0; part < PARTS; part++)
-		room += table_count(kind->parts[part].table);
-	options = memory_new(room, sizeof(*options));
-	for (size_t part = 0; part < PARTS; part++)
-		for (size_t i = 0; i < table_count(kind->parts[part].table); i++)
-			options[count++] = option_of(&kind->parts[part].table[i]);
-	for (; count < room; count++)
-		options[count] = end;
-	return options;
-}
-
-/* The first kind's options are the file's own; all other kinds are sections in it. */
-static void build_options(struct reader *reader)
-{
-	size_t count = table_count(global_setting_table);
-
-	reader->kind_count = list_kinds(reader->kinds);
-	reader->options[0] = options_of(&reader->kinds[0], reader->kind_count - 1);
-	for (size_t i = 1; i < reader->kind_count; i++) {
-		const struct kind *kind = &reader->kinds[i];
-		cfg_flag_t flags = CFGF_MULTI;
-
-		if (kind->has_title)
-			flags |= CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-		reader->options[i] = options_of(kind, 0);
-		cfg_opt_t section = CFG_SEC(kind->keyword, reader->options[i], flags);
-		reader->options[0][count++] = section;
-	}
-}
-
-static void section_finish(struct config_section *section)
-{
-	for (size_t part = 0; part < PARTS; part++) {
-		if (section->kind.parts[part].table && section->values[part])
-			settings_finish(section->kind.parts[part].table, section->values[part]);
-		free(section->values[part]);
-		free(section->lines[part]);
-	}
-	free(section->title);
-}
-
-static void section_init(struct config_section *section, const struct kind *kind, const cfg_t *from)
-{
-	*section = (struct config_section){.kind = *kind, .line = from->line};
-	section->title = memory_copy_string(kind->has_title ? cfg_title((cfg_t *)from) : NULL);
-	for (size_t part = 0; part < PARTS; part++) {
-		const struct setting *table = kind->parts[part].table;
-
-		if (!table)
-			continue;
-		section->values[part] = memory_new(1, kind->parts[part].size);
-		section->lines[part] = memory_new(table_count(table), sizeof(int));
-		settings_init(table, section->values[part]);
-	}
-}
-
-/* Takes over an option that the file sets. */
-static int take_option(struct reader *reader, struct config_section *section, size_t part,
-	const struct setting *row, cfg_opt_t *option)
-{
-	int *line = &section->lines[part][row - section->kind.parts[part].table];
-	unsigned count = cfg_opt_size(option);
-	const char **items;
-	struct error why;
-	int result;
-
-	*line = mark_line(reader, option);
-	if (!count || !*line)
-		return 0;
-	items = memory_new(count, sizeof(*items));
-	for (unsigned i = 0; i < count; i++)
-		items[i] = cfg_opt_getnstr(option, i);
-	result = setting_set(row, section->values[part], items, count, &why);
-	free(items);
-	if (result < 0)
-		return blame(reader, *line, why.text);
-	if (row->unused)
-		log_warning("%s:%d: %s has no effect here: %s", reader->path, *line, row->name,
-			row->help);
-	return 0;
-}
-
-static int take_options(struct reader *reader, struct config_section *section, cfg_t *from)
-{
-	for (size_t part = 0; part < PARTS; part++) {
-		const struct setting *table = section->kind.parts[part].table;
-
-		for (size_t i = 0; i < table_count(table); i++) {
-			char text[200];
-
-			if (take_option(reader, section, part, &table[i],
-				    cfg_getopt(from, table[i].name)) < 0)
-				return -1;
-			if (!table[i].required || section->lines[part][i])
-				continue;
-			snprintf(text, sizeof(text), "%s is missing: %s", table[i].name,
-				table[i].help);
-			return blame(reader, section->line, text);
-		}
-	}
-	return 0;
-}
-
-/* The line to blame for an error of a section: that of the option at fault if it was set. */
-static int line_of(const struct config_section *section, const char *option)
-{
-	for (size_t part = 0; option && part < PARTS; part++) {
+	for (size_t part = 0; option && part < CONFIG_PARTS; part++) {
 		const struct setting *table = section->kind.parts[part].table;
 		const struct setting *row = table ? setting_find(table, option) : NULL;
 
@@ -338,176 +85,15 @@ static int line_of(const struct config_section *section, const char *option)
 	return section->line;
 }
 
-/* Passes a section's values on to where they belong. */
-static int file_section(struct reader *reader, struct config_section *section)
+static void section_finish(struct config_section *section)
 {
-	struct config *config = reader->config;
-	const struct kind *kind = &section->kind;
-	struct error why;
-
-	if (kind->backend) {
-		for (size_t i = 0; i < config->source_count; i++)
-			if (strcmp(config->sources[i].name, section->title) == 0)
-				return blame(reader, section->line,
-					"there is another source of this name");
-		if (kind->backend->check && kind->backend->check(section->values[0], &why) < 0)
-			return blame(reader, line_of(section, why.option), why.text);
-		config->sources[config->source_count++] = (struct source_config){
-			section->title, kind->backend, section->values[1], section->values[0]};
-	} else if (kind->proto) {
-		const struct listener_map_settings *map = section->values[1];
-
-		config->listeners[config->listener_count++] = (struct listener_config){
-			kind->proto, section->values[0], map ? map->map : NULL};
-	} else {
-		config->maps[config->map_count++] =
-			(struct map_config){section->title, section->values[0]};
+	for (size_t part = 0; part < CONFIG_PARTS; part++) {
+		if (section->kind.parts[part].table && section->values[part])
+			settings_finish(section->kind.parts[part].table, section->values[part]);
+		free(section->values[part]);
+		free(section->lines[part]);
 	}
-	return 0;
-}
-
-static int take_section(struct reader *reader, const struct kind *kind, cfg_t *from)
-{
-	struct config *config = reader->config;
-	struct config_section *section = &config->sections[config->section_count++];
-
-	section_init(section, kind, from);
-	if (take_options(reader, section, from) < 0)
-		return -1;
-	if (!kind->keyword) {
-		/* The first section holds them, and frees them. */
-		config->global = *(struct global_settings *)section->values[0];
-		return 0;
-	}
-	return file_section(reader, section);
-}
-
-static int take_all(struct reader *reader, cfg_t *root)
-{
-	struct config *config = reader->config;
-	size_t room = 1;
-
-	for (size_t i = 1; i < reader->kind_count; i++)
-		room += cfg_size(root, reader->kinds[i].keyword);
-	config->sections = memory_new(room, sizeof(*config->sections));
-	config->sources = memory_new(room, sizeof(*config->sources));
-	config->maps = memory_new(room, sizeof(*config->maps));
-	config->listeners = memory_new(room, sizeof(*config->listeners));
-	if (take_section(reader, &reader->kinds[0], root) < 0)
-		return -1;
-	for (size_t i = 1; i < reader->kind_count; i++) {
-		const struct kind *kind = &reader->kinds[i];
-
-		for (unsigned at = 0; at < cfg_size(root, kind->keyword); at++)
-			if (take_section(reader, kind, cfg_getnsec(root, kind->keyword, at)) < 0)
-				return -1;
-	}
-	return 0;
-}
-
-/* The section whose first part is `values`. */
-static const struct config_section *section_of(const struct config *config, const void *values)
-{
-	for (size_t i = 0; i < config->section_count; i++)
-		if (config->sections[i].values[0] == values)
-			return &config->sections[i];
-	assert(!"values come from a section");
-	return NULL;
-}
-
-static void warn_of_map(
-	const struct reader *reader, const struct map *map, const struct map_config *from)
-{
-	const struct config_section *section = section_of(reader->config, from->settings);
-
-	if (map->parameter->caution)
-		log_info("%s:%d: map %s: %s", reader->path, section->line, map->name,
-			map->parameter->caution);
-}
-
-static int compile_maps(struct reader *reader)
-{
-	struct config *config = reader->config;
-	size_t culprit = 0;
-	struct error why;
-
-	config->catalog = catalog_create(config->sources, config->source_count, config->maps,
-		config->map_count, &culprit, &why);
-	if (!config->catalog) {
-		const struct config_section *section =
-			section_of(config, config->maps[culprit].settings);
-		char text[sizeof(why.text)];
-
-		snprintf(text, sizeof(text), "map %s: %.400s", section->title, why.text);
-		return blame(reader, line_of(section, why.option), text);
-	}
-	for (size_t i = 0; i < config->map_count; i++)
-		warn_of_map(reader, &config->catalog->maps[i], &config->maps[i]);
-	return 0;
-}
-
-static int check_listener(struct reader *reader, const struct listener_config *listener)
-{
-	struct config *config = reader->config;
-	const struct config_section *section = section_of(config, listener->settings);
-	struct endpoint endpoint;
-	struct error why;
-
-	if (endpoint_parse(listener->settings->listen, &endpoint, &why) < 0)
-		return blame(reader, line_of(section, "listen"), why.text);
-	if (listener->map && !catalog_find(config->catalog, slice_str(listener->map))) {
-		error_set(&why, "map = \"%s\": there is no such map", listener->map);
-		return blame(reader, line_of(section, "map"), why.text);
-	}
-	return 0;
-}
-
-static int check_all(struct reader *reader)
-{
-	if (compile_maps(reader) < 0)
-		return -1;
-	for (size_t i = 0; i < reader->config->listener_count; i++)
-		if (check_listener(reader, &reader->config->listeners[i]) < 0)
-			return -1;
-	return 0;
-}
-
-static void read_file(struct reader *reader)
-{
-	cfg_t *root;
-	int code;
-
-	build_options(reader);
-	root = cfg_init(reader->options[0], CFGF_NONE);
-	cfg_set_error_function(root, on_error);
-	current_reader = reader;
-	code = cfg_parse(root, reader->path);
-	current_reader = NULL;
-	if (code == CFG_FILE_ERROR) {
-		error_set(reader->why, "%s: %s", reader->path, strerror(errno));
-		reader->failed = true;
-	} else if (code != CFG_SUCCESS) {
-		blame(reader, root->line, "this can't be read");
-	} else if (take_all(reader, root) == 0) {
-		check_all(reader);
-	}
-	cfg_free(root);
-}
-
-struct config *config_read(const char *path, struct error *why)
-{
-	struct config *config = memory_new(1, sizeof(*config));
-	struct reader reader = {.path = path, .why = why, .config = config};
-
-	config->path = memory_copy_string(path);
-	read_file(&reader);
-	for (size_t i = 0; i < reader.kind_count; i++)
-		free(reader.options[i]);
-	free(reader.marks);
-	if (!reader.failed)
-		return config;
-	config_destroy(config);
-	return NULL;
+	free(section->title);
 }
 
 void config_destroy(struct config *config)
@@ -527,10 +113,10 @@ void config_destroy(struct config *config)
 
 static void show_options(const struct config_section *section, const char *indent, struct buf *out)
 {
-	for (size_t part = 0; part < PARTS; part++) {
+	for (size_t part = 0; part < CONFIG_PARTS; part++) {
 		const struct setting *table = section->kind.parts[part].table;
 
-		for (size_t i = 0; i < table_count(table); i++) {
+		for (size_t i = 0; i < setting_count(table); i++) {
 			if (table[i].unused || !setting_is_set(&table[i], section->values[part]))
 				continue;
 			buf_add_format(out, "%s%s = ", indent, table[i].name);
@@ -559,10 +145,11 @@ void config_show(const struct config *config, struct buf *out)
 void config_blame_listener(const struct config *config, size_t listener, struct error *why)
 {
 	const struct config_section *section =
-		section_of(config, config->listeners[listener].settings);
+		config_section_of(config, config->listeners[listener].settings);
 	struct error inner = *why;
 
-	error_set(why, "%s:%d: %s", config->path, line_of(section, inner.option), inner.text);
+	error_set(
+		why, "%s:%d: %s", config->path, config_line_of(section, inner.option), inner.text);
 }
 
 static void describe_row(const struct setting *row, struct buf *out)
@@ -585,19 +172,19 @@ static void describe_row(const struct setting *row, struct buf *out)
 
 void config_describe(struct buf *out)
 {
-	struct kind kinds[KINDS_MAX];
-	size_t count = list_kinds(kinds);
+	struct config_kind kinds[CONFIG_KINDS_MAX];
+	size_t count = config_list_kinds(kinds);
 
 	for (size_t i = 0; i < count; i++) {
-		const struct kind *kind = &kinds[i];
+		const struct config_kind *kind = &kinds[i];
 
 		if (kind->keyword)
 			buf_add_format(out, "## %s%s\n\n%s\n\n", kind->keyword,
 				kind->has_title ? " NAME" : "", kind->help);
 		else
 			buf_add_string(out, "## Outside of sections\n\n");
-		for (size_t part = 0; part < PARTS; part++)
-			for (size_t row = 0; row < table_count(kind->parts[part].table); row++)
+		for (size_t part = 0; part < CONFIG_PARTS; part++)
+			for (size_t row = 0; row < setting_count(kind->parts[part].table); row++)
 				describe_row(&kind->parts[part].table[row], out);
 	}
 }

@@ -39,8 +39,8 @@ static int reader_copy(struct reader *reader, const char *end, const char *place
 			"quotes, as a value of its own (values are never pasted into SQL)",
 			expansion, place, expansion);
 	for (; reader->at < end; reader->at++) {
-		if (reader->at[0] == '%' && reader->at + 1 < end) {
-			if (reader->at[1] != '%')
+		if (reader->at[0] == '%') {
+			if (reader->at + 1 == end || reader->at[1] != '%')
 				return error_set(reader->why,
 					"\"%.2s\" is none of %%s %%u %%d %%1..%%9 %%S %%U %%D; "
 					"a plain %% is written %%%%",
@@ -85,10 +85,11 @@ static void literal_decode(
 	char quote = *at;
 
 	for (at++; at < end - 1; at++) {
-		if (*at == '\\' && dialect->backslash_escapes)
+		if (*at == '\\' && dialect->backslash_escapes) {
 			add_escaped(out, *++at);
-		else
-			buf_add_byte(out, *at);
+			continue;
+		}
+		buf_add_byte(out, *at);
 		if (*at == quote)
 			at++;
 	}
@@ -124,14 +125,40 @@ static bool is_name_character(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
+/* Does a literal's prefix end the text so far: E'…', N'…', x'…', _utf8'…'? A keyword may, too. */
+static bool has_prefix(const struct buf *text)
+{
+	size_t start = text->size;
+
+	while (start > 0 && is_name_character(text->data[start - 1]))
+		start--;
+	if (start == text->size)
+		return false;
+	return text->data[start] == '_' ||
+	       (text->size - start == 1 && strchr("bBeEnNxX", text->data[start]));
+}
+
+/* The placeholder, apart from what stands before and behind the literal. */
+static void add_placeholder(struct reader *reader, size_t number, char behind)
+{
+	struct buf *text = &reader->text;
+
+	if (text->size && is_name_character(text->data[text->size - 1]))
+		buf_add_byte(text, ' ');
+	buf_add_byte(text, reader->dialect->placeholder);
+	if (reader->dialect->numbered)
+		buf_add_format(text, "%zu", number);
+	if (is_name_character(behind))
+		buf_add_byte(text, ' ');
+}
+
 /* A literal with expansions: a parameter takes its place. */
 static int reader_bind(struct reader *reader, const char *end)
 {
 	struct query *query = reader->query;
-	char before = reader->text.size ? reader->text.data[reader->text.size - 1] : ' ';
 	size_t number;
 
-	if (is_name_character(before))
+	if (has_prefix(&reader->text))
 		return error_set(reader->why,
 			"the string with %.2s has a prefix (as in E'...'), and nothing can be "
 			"bound "
@@ -144,9 +171,7 @@ static int reader_bind(struct reader *reader, const char *end)
 		reader->at, end, reader->dialect, &reader->literals[query->statement.params]);
 	if (reader_number(reader, &number) < 0)
 		return -1;
-	buf_add_byte(&reader->text, reader->dialect->placeholder);
-	if (reader->dialect->numbered)
-		buf_add_format(&reader->text, "%zu", number);
+	add_placeholder(reader, number, *end);
 	reader->at = end;
 	return 0;
 }
@@ -165,12 +190,20 @@ static int reader_quoted(struct reader *reader)
 	return reader_copy(reader, end, is_text ? "in a string" : "in a quoted name");
 }
 
+/* "--" starts a comment; for MySQL only with a blank behind it, so that 5--3 is 8. */
+static bool is_dashes(const char *at, const struct dialect *dialect)
+{
+	if (strncmp(at, "--", 2) != 0)
+		return false;
+	return !dialect->hash_comments || (unsigned char)at[2] <= ' ';
+}
+
 /* The end of the comment that starts at `at`, or NULL if none does. */
 static const char *comment_end(const char *at, const struct dialect *dialect)
 {
 	const char *end;
 
-	if (strncmp(at, "--", 2) == 0 || (*at == '#' && dialect->hash_comments))
+	if (is_dashes(at, dialect) || (*at == '#' && dialect->hash_comments))
 		return at + strcspn(at, "\n");
 	if (strncmp(at, "/*", 2) != 0)
 		return NULL;

@@ -1,0 +1,396 @@
+/*
+ * Reads a configuration file by libConfuse into a snapshot. libConfuse is only told the names of
+ * sections and options; what their values mean is said by the rows of setting.h.
+ */
+#include "config_internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/endpoint.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NAMES_MAX = 128 };
+
+/* Where libConfuse saw an option: it keeps lines only while it reads. */
+struct mark {
+	const cfg_opt_t *option;
+	int line;
+};
+
+/* One file being read. */
+struct reader {
+	const char *path;
+	struct config_kind kinds[CONFIG_KINDS_MAX];
+	size_t kind_count;
+	cfg_opt_t *options[CONFIG_KINDS_MAX]; /* owned; what libConfuse is told of each kind */
+	struct mark *marks;		      /* owned */
+	size_t mark_count;
+	struct error *why;
+	bool failed;
+	struct config *config;
+};
+
+/*
+ * libConfuse hands no context to its callbacks. This is it, for the time of one cfg_parse() on
+ * this thread.
+ */
+static _Thread_local struct reader *current_reader;
+
+/* The first mistake is the one to tell; later ones may come from it. */
+static int blame(struct reader *reader, int line, const char *text)
+{
+	if (!reader->failed)
+		error_set(reader->why, "%s:%d: %s", reader->path, line, text);
+	reader->failed = true;
+	return -1;
+}
+
+/* Names that may stand where libConfuse found one that it does not know. */
+static void list_names(const cfg_t *section, const char **names)
+{
+	size_t count = 0;
+
+	for (const cfg_opt_t *option = section->opts; option && option->name && count < NAMES_MAX;
+		option++)
+		names[count++] = option->name;
+	names[count] = NULL;
+}
+
+/* The word in quotes in a message of libConfuse's, such as "no such option 'qery'". */
+static bool quoted_word(const char *text, char *word, size_t room)
+{
+	const char *open = strchr(text, '\'');
+	const char *close = open ? strrchr(open + 1, '\'') : NULL;
+
+	if (!close || (size_t)(close - open) > room)
+		return false;
+	snprintf(word, room, "%.*s", (int)(close - open - 1), open + 1);
+	return true;
+}
+
+static void on_error(cfg_t *section, const char *format, va_list arguments)
+{
+	struct reader *reader = current_reader;
+	const char *names[NAMES_MAX + 1], *closest;
+	char text[400], word[100];
+	struct buf hint = {0};
+
+	vsnprintf(text, sizeof(text), format, arguments);
+	buf_add_string(&hint, text);
+	list_names(section, names);
+	if (quoted_word(text, word, sizeof(word)) && !cfg_getopt(section, word)) {
+		closest = setting_closest(word, names);
+		if (closest)
+			buf_add_format(&hint, "; did you mean \"%s\"?", closest);
+		buf_add_format(&hint,
+			" (%s has:", section->line && section->title ? section->name : "here are");
+		for (size_t i = 0; names[i]; i++)
+			buf_add_format(&hint, " %s", names[i]);
+		buf_add_string(&hint, ")");
+	}
+	blame(reader, section->line, buf_string(&hint));
+	buf_finish(&hint);
+}
+
+/* Called after each option's value: remembers the line, refuses a second value. */
+static int on_option(cfg_t *section, cfg_opt_t *option)
+{
+	struct reader *reader = current_reader;
+
+	for (size_t i = 0; i < reader->mark_count; i++) {
+		if (reader->marks[i].option != option)
+			continue;
+		if (option->flags & CFGF_LIST)
+			return 0;
+		cfg_error(section, "%s is set twice", option->name);
+		return -1;
+	}
+	reader->marks =
+		memory_resize(reader->marks, (reader->mark_count + 1) * sizeof(*reader->marks));
+	reader->marks[reader->mark_count++] = (struct mark){option, section->line};
+	return 0;
+}
+
+static int mark_line(const struct reader *reader, const cfg_opt_t *option)
+{
+	for (size_t i = 0; i < reader->mark_count; i++)
+		if (reader->marks[i].option == option)
+			return reader->marks[i].line;
+	return 0;
+}
+
+/* What libConfuse is to know of an option: values are read by setting.c, from their text. */
+static cfg_opt_t option_of(const struct setting *row)
+{
+	cfg_opt_t text = CFG_STR(row->name, NULL, CFGF_NODEFAULT);
+	cfg_opt_t list = CFG_STR_LIST(row->name, NULL, CFGF_NODEFAULT);
+	cfg_opt_t option = row->type == SETTING_LIST ? list : text;
+
+	option.validcb = on_option;
+	return option;
+}
+
+static cfg_opt_t *options_of(const struct config_kind *kind, size_t more)
+{
+	cfg_opt_t end = CFG_END();
+	size_t count = 0, room = more + 1;
+	cfg_opt_t *options;
+
+	for (size_t part = 0; part < CONFIG_PARTS; part++)
+		room += setting_count(kind->parts[part].table);
+	options = memory_new(room, sizeof(*options));
+	for (size_t part = 0; part < CONFIG_PARTS; part++)
+		for (size_t i = 0; i < setting_count(kind->parts[part].table); i++)
+			options[count++] = option_of(&kind->parts[part].table[i]);
+	for (; count < room; count++)
+		options[count] = end;
+	return options;
+}
+
+/* The first kind's options are the file's own; all other kinds are sections in it. */
+static void build_options(struct reader *reader)
+{
+	size_t count = setting_count(global_setting_table);
+
+	reader->kind_count = config_list_kinds(reader->kinds);
+	reader->options[0] = options_of(&reader->kinds[0], reader->kind_count - 1);
+	for (size_t i = 1; i < reader->kind_count; i++) {
+		const struct config_kind *kind = &reader->kinds[i];
+		cfg_flag_t flags = CFGF_MULTI;
+
+		if (kind->has_title)
+			flags |= CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+		reader->options[i] = options_of(kind, 0);
+		cfg_opt_t section = CFG_SEC(kind->keyword, reader->options[i], flags);
+		reader->options[0][count++] = section;
+	}
+}
+
+static void section_init(
+	struct config_section *section, const struct config_kind *kind, const cfg_t *from)
+{
+	*section = (struct config_section){.kind = *kind, .line = from->line};
+	section->title = memory_copy_string(kind->has_title ? cfg_title((cfg_t *)from) : NULL);
+	for (size_t part = 0; part < CONFIG_PARTS; part++) {
+		const struct setting *table = kind->parts[part].table;
+
+		if (!table)
+			continue;
+		section->values[part] = memory_new(1, kind->parts[part].size);
+		section->lines[part] = memory_new(setting_count(table), sizeof(int));
+		settings_init(table, section->values[part]);
+	}
+}
+
+/* Takes over an option that the file sets. */
+static int take_option(struct reader *reader, struct config_section *section, size_t part,
+	const struct setting *row, cfg_opt_t *option)
+{
+	int *line = &section->lines[part][row - section->kind.parts[part].table];
+	unsigned count = cfg_opt_size(option);
+	const char **items;
+	struct error why;
+	int result;
+
+	*line = mark_line(reader, option);
+	if (!count || !*line)
+		return 0;
+	items = memory_new(count, sizeof(*items));
+	for (unsigned i = 0; i < count; i++)
+		items[i] = cfg_opt_getnstr(option, i);
+	result = setting_set(row, section->values[part], items, count, &why);
+	free(items);
+	if (result < 0)
+		return blame(reader, *line, why.text);
+	if (row->unused)
+		log_warning("%s:%d: %s has no effect here: %s", reader->path, *line, row->name,
+			row->help);
+	return 0;
+}
+
+static int take_options(struct reader *reader, struct config_section *section, cfg_t *from)
+{
+	for (size_t part = 0; part < CONFIG_PARTS; part++) {
+		const struct setting *table = section->kind.parts[part].table;
+
+		for (size_t i = 0; i < setting_count(table); i++) {
+			char text[200];
+
+			if (take_option(reader, section, part, &table[i],
+				    cfg_getopt(from, table[i].name)) < 0)
+				return -1;
+			if (!table[i].required || section->lines[part][i])
+				continue;
+			snprintf(text, sizeof(text), "%s is missing: %s", table[i].name,
+				table[i].help);
+			return blame(reader, section->line, text);
+		}
+	}
+	return 0;
+}
+
+/* Passes a section's values on to where they belong. */
+static int file_section(struct reader *reader, struct config_section *section)
+{
+	struct config *config = reader->config;
+	const struct config_kind *kind = &section->kind;
+	struct error why;
+
+	if (kind->backend) {
+		for (size_t i = 0; i < config->source_count; i++)
+			if (strcmp(config->sources[i].name, section->title) == 0)
+				return blame(reader, section->line,
+					"there is another source of this name");
+		if (kind->backend->check && kind->backend->check(section->values[0], &why) < 0)
+			return blame(reader, config_line_of(section, why.option), why.text);
+		config->sources[config->source_count++] = (struct source_config){
+			section->title, kind->backend, section->values[1], section->values[0]};
+	} else if (kind->proto) {
+		const struct listener_map_settings *map = section->values[1];
+
+		config->listeners[config->listener_count++] = (struct listener_config){
+			kind->proto, section->values[0], map ? map->map : NULL};
+	} else {
+		config->maps[config->map_count++] =
+			(struct map_config){section->title, section->values[0]};
+	}
+	return 0;
+}
+
+static int take_section(struct reader *reader, const struct config_kind *kind, cfg_t *from)
+{
+	struct config *config = reader->config;
+	struct config_section *section = &config->sections[config->section_count++];
+
+	section_init(section, kind, from);
+	if (take_options(reader, section, from) < 0)
+		return -1;
+	if (!kind->keyword) {
+		/* The first section holds them, and frees them. */
+		config->global = *(struct global_settings *)section->values[0];
+		return 0;
+	}
+	return file_section(reader, section);
+}
+
+static int take_all(struct reader *reader, cfg_t *root)
+{
+	struct config *config = reader->config;
+	size_t room = 1;
+
+	for (size_t i = 1; i < reader->kind_count; i++)
+		room += cfg_size(root, reader->kinds[i].keyword);
+	config->sections = memory_new(room, sizeof(*config->sections));
+	config->sources = memory_new(room, sizeof(*config->sources));
+	config->maps = memory_new(room, sizeof(*config->maps));
+	config->listeners = memory_new(room, sizeof(*config->listeners));
+	if (take_section(reader, &reader->kinds[0], root) < 0)
+		return -1;
+	for (size_t i = 1; i < reader->kind_count; i++) {
+		const struct config_kind *kind = &reader->kinds[i];
+
+		for (unsigned at = 0; at < cfg_size(root, kind->keyword); at++)
+			if (take_section(reader, kind, cfg_getnsec(root, kind->keyword, at)) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+static void warn_of_map(
+	const struct reader *reader, const struct map *map, const struct map_config *from)
+{
+	const struct config_section *section = config_section_of(reader->config, from->settings);
+
+	if (map->parameter->caution)
+		log_info("%s:%d: map %s: %s", reader->path, section->line, map->name,
+			map->parameter->caution);
+}
+
+static int compile_maps(struct reader *reader)
+{
+	struct config *config = reader->config;
+	size_t culprit = 0;
+	struct error why;
+
+	config->catalog = catalog_create(config->sources, config->source_count, config->maps,
+		config->map_count, &culprit, &why);
+	if (!config->catalog) {
+		const struct config_section *section =
+			config_section_of(config, config->maps[culprit].settings);
+		char text[sizeof(why.text)];
+
+		snprintf(text, sizeof(text), "map %s: %.400s", section->title, why.text);
+		return blame(reader, config_line_of(section, why.option), text);
+	}
+	for (size_t i = 0; i < config->map_count; i++)
+		warn_of_map(reader, &config->catalog->maps[i], &config->maps[i]);
+	return 0;
+}
+
+static int check_listener(struct reader *reader, const struct listener_config *listener)
+{
+	struct config *config = reader->config;
+	const struct config_section *section = config_section_of(config, listener->settings);
+	struct endpoint endpoint;
+	struct error why;
+
+	if (endpoint_parse(listener->settings->listen, &endpoint, &why) < 0)
+		return blame(reader, config_line_of(section, "listen"), why.text);
+	if (listener->map && !catalog_find(config->catalog, slice_str(listener->map))) {
+		error_set(&why, "map = \"%s\": there is no such map", listener->map);
+		return blame(reader, config_line_of(section, "map"), why.text);
+	}
+	return 0;
+}
+
+static int check_all(struct reader *reader)
+{
+	if (compile_maps(reader) < 0)
+		return -1;
+	for (size_t i = 0; i < reader->config->listener_count; i++)
+		if (check_listener(reader, &reader->config->listeners[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static void read_file(struct reader *reader)
+{
+	cfg_t *root;
+	int code;
+
+	build_options(reader);
+	root = cfg_init(reader->options[0], CFGF_NONE);
+	cfg_set_error_function(root, on_error);
+	current_reader = reader;
+	code = cfg_parse(root, reader->path);
+	current_reader = NULL;
+	if (code == CFG_FILE_ERROR) {
+		error_set(reader->why, "%s: %s", reader->path, strerror(errno));
+		reader->failed = true;
+	} else if (code != CFG_SUCCESS) {
+		blame(reader, root->line, "this can't be read");
+	} else if (take_all(reader, root) == 0) {
+		check_all(reader);
+	}
+	cfg_free(root);
+}
+
+struct config *config_read(const char *path, struct error *why)
+{
+	struct config *config = memory_new(1, sizeof(*config));
+	struct reader reader = {.path = path, .why = why, .config = config};
+
+	config->path = memory_copy_string(path);
+	read_file(&reader);
+	for (size_t i = 0; i < reader.kind_count; i++)
+		free(reader.options[i]);
+	free(reader.marks);
+	if (!reader.failed)
+		return config;
+	config_destroy(config);
+	return NULL;
+}

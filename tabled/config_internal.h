@@ -1,0 +1,48 @@
+/*
+ * What config.c, which knows the snapshot, and config_file.c, which reads one from a file, share.
+ * Nobody else includes it.
+ */
+#ifndef TABLED_CONFIG_INTERNAL_H
+#define TABLED_CONFIG_INTERNAL_H
+
+#include "backend.h"
+#include "config.h"
+#include "proto.h"
+
+enum { CONFIG_PARTS = 2, CONFIG_KINDS_MAX = 64 };
+
+/* A kind of section: its keyword and the one or two tables that its options come from. */
+struct config_kind {
+	const char *keyword; /* NULL: the options outside of sections */
+	bool has_title;
+	const char *help;
+	struct {
+		const struct setting *table; /* NULL: this part is not there */
+		size_t size;
+	} parts[CONFIG_PARTS];
+	const struct backend *backend; /* of a source section */
+	const struct proto *proto;     /* of a listener section */
+};
+
+/* One section of the file. */
+struct config_section {
+	struct config_kind kind;
+	char *title; /* owned */
+	int line;
+	void *values[CONFIG_PARTS]; /* owned; the structs that the parts' tables describe */
+	int *lines[CONFIG_PARTS];   /* owned; where each option was set, 0: it was not */
+};
+
+/* Rows in a table of options; 0 for NULL. */
+size_t setting_count(const struct setting *table);
+
+/* Fills in all kinds of sections, the options outside of any first. Returns how many there are. */
+size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX]);
+
+/* The section whose first part is `values`. */
+const struct config_section *config_section_of(const struct config *config, const void *values);
+
+/* The line to blame for an error of a section: that of the option at fault if it was set. */
+int config_line_of(const struct config_section *section, const char *option);
+
+#endif
