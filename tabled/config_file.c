@@ -54,13 +54,12 @@ static void list_names(const cfg_t *section, const char **names)
 {
 	size_t count = 0;
 
-	for (const cfg_opt_t *option = section->opts; option && option->name && count < NAMES_MAX;
-		option++)
+	for (const cfg_opt_t *option = section->opts; option->name && count < NAMES_MAX; option++)
 		names[count++] = option->name;
 	names[count] = NULL;
 }
 
-/* The word in quotes in a message of libConfuse's, such as "no such option 'qery'". */
+/* The word in quotes of a message of libConfuse's, "no such option 'qery'". */
 static bool quoted_word(const char *text, char *word, size_t room)
 {
 	const char *open = strchr(text, '\'');
@@ -72,28 +71,41 @@ static bool quoted_word(const char *text, char *word, size_t room)
 	return true;
 }
 
+static bool is_listed(const char *word, const char *const *names)
+{
+	for (; *names; names++)
+		if (strcmp(word, *names) == 0)
+			return true;
+	return false;
+}
+
+/* Says what would be right in place of a name that libConfuse does not know. */
+static void add_hint(struct buf *text, const cfg_t *section)
+{
+	const char *names[NAMES_MAX + 1], *closest;
+	char word[100];
+
+	list_names(section, names);
+	if (!quoted_word(buf_string(text), word, sizeof(word)) || is_listed(word, names))
+		return;
+	closest = setting_closest(word, names);
+	if (closest)
+		buf_add_format(text, "; did you mean \"%s\"?", closest);
+	buf_add_string(text, " These are known here:");
+	for (size_t i = 0; names[i]; i++)
+		buf_add_format(text, " %s", names[i]);
+}
+
 static void on_error(cfg_t *section, const char *format, va_list arguments)
 {
-	struct reader *reader = current_reader;
-	const char *names[NAMES_MAX + 1], *closest;
-	char text[400], word[100];
-	struct buf hint = {0};
+	char message[300];
+	struct buf text = {0};
 
-	vsnprintf(text, sizeof(text), format, arguments);
-	buf_add_string(&hint, text);
-	list_names(section, names);
-	if (quoted_word(text, word, sizeof(word)) && !cfg_getopt(section, word)) {
-		closest = setting_closest(word, names);
-		if (closest)
-			buf_add_format(&hint, "; did you mean \"%s\"?", closest);
-		buf_add_format(&hint,
-			" (%s has:", section->line && section->title ? section->name : "here are");
-		for (size_t i = 0; names[i]; i++)
-			buf_add_format(&hint, " %s", names[i]);
-		buf_add_string(&hint, ")");
-	}
-	blame(reader, section->line, buf_string(&hint));
-	buf_finish(&hint);
+	vsnprintf(message, sizeof(message), format, arguments);
+	buf_add_string(&text, message);
+	add_hint(&text, section);
+	blame(current_reader, section->line, buf_string(&text));
+	buf_finish(&text);
 }
 
 /* Called after each option's value: remembers the line, refuses a second value. */
@@ -154,9 +166,10 @@ static cfg_opt_t *options_of(const struct config_kind *kind, size_t more)
 /* The first kind's options are the file's own; all other kinds are sections in it. */
 static void build_options(struct reader *reader)
 {
-	size_t count = setting_count(global_setting_table);
+	size_t count;
 
 	reader->kind_count = config_list_kinds(reader->kinds);
+	count = setting_count(reader->kinds[0].parts[0].table);
 	reader->options[0] = options_of(&reader->kinds[0], reader->kind_count - 1);
 	for (size_t i = 1; i < reader->kind_count; i++) {
 		const struct config_kind *kind = &reader->kinds[i];

@@ -144,8 +144,6 @@ static int compile_map(struct compiler *compiler, size_t at)
 	const struct map_settings *settings = compiler->maps[at].settings;
 	struct map_name *name;
 
-	if (map_init_rule(map, compiler->maps[at].name, settings, compiler->why) < 0)
-		return -1;
 	map->index = at;
 	map->tables = memory_new(settings->maps.count + 1, sizeof(*map->tables));
 	if (compiler->table_of[at])
@@ -162,6 +160,10 @@ static int compile_all(struct compiler *compiler, size_t *ret_culprit)
 {
 	for (size_t i = 0; i < compiler->catalog->map_count; i++) {
 		*ret_culprit = i;
+		/* The rule first: that Postfix takes no such map matters more than its query. */
+		if (map_init_rule(&compiler->catalog->maps[i], compiler->maps[i].name,
+			    compiler->maps[i].settings, compiler->why) < 0)
+			return -1;
 		if (compile_table(compiler, i) < 0)
 			return -1;
 	}
