@@ -13,7 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAMES_MAX = 128 };
+enum { NAMES_MAX = 128, FILE_MAX_BYTES = 64 << 20 };
+
+/*
+ * libConfuse takes the end of the file for the end of all sections, so that half a file would pass
+ * for a whole one. An option of this name, behind the last line, shows whether all are closed.
+ */
+#define END_OF_FILE "__end_of_file__"
 
 /* Where libConfuse saw an option: it keeps lines only while it reads. */
 struct mark {
@@ -71,22 +77,16 @@ static bool quoted_word(const char *text, char *word, size_t room)
 	return true;
 }
 
-static bool is_listed(const char *word, const char *const *names)
-{
-	for (; *names; names++)
-		if (strcmp(word, *names) == 0)
-			return true;
-	return false;
-}
-
 /* Says what would be right in place of a name that libConfuse does not know. */
 static void add_hint(struct buf *text, const cfg_t *section)
 {
+	static const char unknown[] = "no such option";
 	const char *names[NAMES_MAX + 1], *closest;
 	char word[100];
 
 	list_names(section, names);
-	if (!quoted_word(buf_string(text), word, sizeof(word)) || is_listed(word, names))
+	if (strncmp(buf_string(text), unknown, sizeof(unknown) - 1) != 0 ||
+		!quoted_word(buf_string(text), word, sizeof(word)))
 		return;
 	closest = setting_closest(word, names);
 	if (closest)
@@ -102,8 +102,12 @@ static void on_error(cfg_t *section, const char *format, va_list arguments)
 	struct buf text = {0};
 
 	vsnprintf(message, sizeof(message), format, arguments);
-	buf_add_string(&text, message);
-	add_hint(&text, section);
+	if (strstr(message, END_OF_FILE)) {
+		buf_add_string(&text, "the file ends inside a section: a } is missing");
+	} else {
+		buf_add_string(&text, message);
+		add_hint(&text, section);
+	}
 	blame(current_reader, section->line, buf_string(&text));
 	buf_finish(&text);
 }
@@ -166,11 +170,12 @@ static cfg_opt_t *options_of(const struct config_kind *kind, size_t more)
 /* The first kind's options are the file's own; all other kinds are sections in it. */
 static void build_options(struct reader *reader)
 {
+	cfg_opt_t end = CFG_STR(END_OF_FILE, NULL, CFGF_NODEFAULT);
 	size_t count;
 
 	reader->kind_count = config_list_kinds(reader->kinds);
 	count = setting_count(reader->kinds[0].parts[0].table);
-	reader->options[0] = options_of(&reader->kinds[0], reader->kind_count - 1);
+	reader->options[0] = options_of(&reader->kinds[0], reader->kind_count);
 	for (size_t i = 1; i < reader->kind_count; i++) {
 		const struct config_kind *kind = &reader->kinds[i];
 		cfg_flag_t flags = CFGF_MULTI;
@@ -181,6 +186,7 @@ static void build_options(struct reader *reader)
 		cfg_opt_t section = CFG_SEC(kind->keyword, reader->options[i], flags);
 		reader->options[0][count++] = section;
 	}
+	reader->options[0][count] = end;
 }
 
 static void section_init(
@@ -370,7 +376,30 @@ static int check_all(struct reader *reader)
 	return 0;
 }
 
-static void read_file(struct reader *reader)
+/* Appends what is in the file. Returns -1 with the reader's error. */
+static int load_file(struct reader *reader, struct buf *text)
+{
+	enum { CHUNK = 64 * 1024 };
+	FILE *file = fopen(reader->path, "re");
+	size_t size = 1;
+
+	while (file && size && text->size < FILE_MAX_BYTES) {
+		size = fread(buf_reserve(text, CHUNK), 1, CHUNK, file);
+		text->size += size;
+	}
+	if (!file || ferror(file) || size) {
+		error_set(reader->why, "%s: %s", reader->path,
+			file && !ferror(file) ? "the file is too big" : strerror(errno));
+		reader->failed = true;
+	} else if (memchr(buf_slice(text).data, '\0', text->size)) {
+		blame(reader, 1, "the file holds a NUL byte: it is no text");
+	}
+	if (file)
+		fclose(file);
+	return reader->failed ? -1 : 0;
+}
+
+static void parse(struct reader *reader, const char *text)
 {
 	cfg_t *root;
 	int code;
@@ -379,17 +408,26 @@ static void read_file(struct reader *reader)
 	root = cfg_init(reader->options[0], CFGF_NONE);
 	cfg_set_error_function(root, on_error);
 	current_reader = reader;
-	code = cfg_parse(root, reader->path);
+	code = cfg_parse_buf(root, text);
 	current_reader = NULL;
-	if (code == CFG_FILE_ERROR) {
-		error_set(reader->why, "%s: %s", reader->path, strerror(errno));
-		reader->failed = true;
-	} else if (code != CFG_SUCCESS) {
+	if (code != CFG_SUCCESS)
 		blame(reader, root->line, "this can't be read");
-	} else if (take_all(reader, root) == 0) {
+	else if (!cfg_size(root, END_OF_FILE))
+		blame(reader, root->line, "the file ends inside a string or a comment");
+	else if (take_all(reader, root) == 0)
 		check_all(reader);
-	}
 	cfg_free(root);
+}
+
+static void read_file(struct reader *reader)
+{
+	struct buf text = {0};
+
+	if (load_file(reader, &text) == 0) {
+		buf_add_string(&text, "\n" END_OF_FILE " = yes\n");
+		parse(reader, buf_string(&text));
+	}
+	buf_wipe(&text);
 }
 
 struct config *config_read(const char *path, struct error *why)
