@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <strings.h>
 #include <unicode/ucasemap.h>
 
 bool utf8_is_ascii(struct slice text)
@@ -88,6 +89,23 @@ void utf8_fold(struct slice text, struct buf *out)
 	assert(U_SUCCESS(code) && (size_t)size <= room);
 	out->size += (size_t)size;
 	ucasemap_close(map);
+}
+
+bool utf8_equal_folded(struct slice one, struct slice other)
+{
+	struct buf folded_one = {0}, folded_other = {0};
+	bool equal;
+
+	if (utf8_is_ascii(one) && utf8_is_ascii(other))
+		return one.size == other.size && strncasecmp(one.data, other.data, one.size) == 0;
+	if (!utf8_is_valid(one) || !utf8_is_valid(other))
+		return false;
+	utf8_fold(one, &folded_one);
+	utf8_fold(other, &folded_other);
+	equal = slice_equal(buf_slice(&folded_one), buf_slice(&folded_other));
+	buf_finish(&folded_one);
+	buf_finish(&folded_other);
+	return equal;
 }
 
 size_t utf8_cut(struct slice text, size_t most)

@@ -4,7 +4,6 @@
 #include "engine/address.h"
 
 #include <inttypes.h>
-#include <strings.h>
 
 /* The words of `fold` and of `propagate_extension`; those of `parent_domains` are enum
  * plan_parents. */
@@ -114,7 +113,7 @@ static bool domain_is_listed(const struct text_list *list, struct slice domain)
 
 		for (; *item == '!'; item++)
 			listed = !listed;
-		if (strlen(item) == domain.size && strncasecmp(item, domain.data, domain.size) == 0)
+		if (utf8_equal_folded(slice_str(item), domain))
 			return listed;
 	}
 	return false;

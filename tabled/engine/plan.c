@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
 	/* A domain name has at most 127 labels; more forms than these come from no real key. */
@@ -138,13 +137,9 @@ static int add_prefixes(struct planner *planner, struct slice address)
 
 static bool domain_is_local(const struct plan_rule *rule, struct slice domain)
 {
-	for (size_t i = 0; rule->local_domains && i < rule->local_domains->count; i++) {
-		const char *local = rule->local_domains->items[i];
-
-		if (strlen(local) == domain.size &&
-			strncasecmp(local, domain.data, domain.size) == 0)
+	for (size_t i = 0; rule->local_domains && i < rule->local_domains->count; i++)
+		if (utf8_equal_folded(slice_str(rule->local_domains->items[i]), domain))
 			return true;
-	}
 	return false;
 }
 

@@ -344,5 +344,9 @@ def test_same_mail(seen, case):
     seen.check(case)
 
 
+def test_same_notices(seen):
+    seen.check_notices()
+
+
 def test_same_random_mail(seen):
     seen.check_all(RANDOM)
