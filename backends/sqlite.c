@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -34,6 +33,7 @@ enum {
 
 struct sqlite_config {
 	char *path;
+	bool immutable;
 };
 
 struct sqlite_conn {
@@ -52,6 +52,13 @@ static const struct setting sqlite_settings[] = {
 		.offset = offsetof(struct sqlite_config, path),
 		.required = true,
 		.help = "The database file. tabled only reads it."},
+	{.name = "immutable",
+		.type = SETTING_BOOL,
+		.offset = offsetof(struct sqlite_config, immutable),
+		.fallback = "no",
+		.help = "yes: nobody ever changes the file, as on a read-only medium, so it is "
+			"read "
+			"without locks. If somebody does all the same, answers may be wrong."},
 	{0}};
 
 static int interrupt_at_deadline(void *context)
@@ -59,15 +66,6 @@ static int interrupt_at_deadline(void *context)
 	const struct sqlite_conn *conn = context;
 
 	return clock_ms() >= conn->deadline;
-}
-
-/* A WAL database needs its -shm file to be written, but on a read-only file system nobody writes.
- */
-static bool is_on_read_only_file_system(const char *path)
-{
-	struct statvfs fs;
-
-	return statvfs(path, &fs) == 0 && fs.f_flag & ST_RDONLY;
 }
 
 /* The path as a URI, so that a '?' in it stays what it is and `immutable` can be asked for. */
@@ -108,7 +106,8 @@ static int explain(const struct sqlite_conn *conn, int code, struct error *why)
 	case SQLITE_READONLY:
 		return error_set(why,
 			"%s can't be read (%s): the user of tabled needs to read the file, and for "
-			"a database in WAL mode to write to its directory",
+			"a database in WAL mode to write to its directory (or immutable = yes, if "
+			"nobody ever changes it)",
 			path, text);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
@@ -123,14 +122,15 @@ static int explain(const struct sqlite_conn *conn, int code, struct error *why)
 static int sqlite_open(void *opaque, const void *config, struct error *why)
 {
 	struct sqlite_conn *conn = opaque;
-	const char *path = ((const struct sqlite_config *)config)->path;
+	const struct sqlite_config *settings = config;
+	const char *path = settings->path;
 	char *uri;
 	int code;
 
 	conn->config = config;
 	if (stat(path, &conn->file) < 0)
 		return error_set(why, "%s: %s", path, strerror(errno));
-	uri = path_to_uri(path, is_on_read_only_file_system(path) ? "?immutable=1" : "");
+	uri = path_to_uri(path, settings->immutable ? "?immutable=1" : "");
 	code = sqlite3_open_v2(
 		uri, &conn->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	free(uri);

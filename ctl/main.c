@@ -1,6 +1,7 @@
 /*
  * tabledctl: talks to a running tabled by its control socket. A command is one row in `commands`.
  */
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "client.h"
@@ -186,9 +187,10 @@ static void print_status(json_t *status)
 		string_of(status, "version"), json_integer_value(json_object_get(status, "pid")),
 		json_integer_value(json_object_get(status, "uptime")),
 		string_of(status, "configuration"));
-	json_array_foreach(json_object_get(status, "sources"), at, item) printf(
-		"source %s (%s): %s %s\n", string_of(item, "name"), string_of(item, "driver"),
-		string_of(item, "state"), string_of(item, "reason"));
+	json_array_foreach(json_object_get(status, "sources"), at, item)
+		printf("source %s (%s): %s%s%s\n", string_of(item, "name"),
+			string_of(item, "driver"), string_of(item, "state"),
+			*string_of(item, "reason") ? ": " : "", string_of(item, "reason"));
 	json_array_foreach(json_object_get(status, "maps"), at, item)
 	{
 		printf("map %s:", string_of(item, "name"));
@@ -314,6 +316,8 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_ERROR;
 	}
+	/* What there is to say about the configuration, the daemon says. */
+	log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
 	if (!address)
 		address = find_control(path, &why);
 	status = address ? run(address, argc - optind, argv + optind) : fail(why.text);

@@ -61,7 +61,8 @@ static void list_names(const cfg_t *section, const char **names)
 	size_t count = 0;
 
 	for (const cfg_opt_t *option = section->opts; option->name && count < NAMES_MAX; option++)
-		names[count++] = option->name;
+		if (strcmp(option->name, END_OF_FILE) != 0)
+			names[count++] = option->name;
 	names[count] = NULL;
 }
 
@@ -91,6 +92,8 @@ static void add_hint(struct buf *text, const cfg_t *section)
 	closest = setting_closest(word, names);
 	if (closest)
 		buf_add_format(text, "; did you mean \"%s\"?", closest);
+	else
+		buf_add_byte(text, '.');
 	buf_add_string(text, " These are known here:");
 	for (size_t i = 0; names[i]; i++)
 		buf_add_format(text, " %s", names[i]);
@@ -217,7 +220,7 @@ static int take_option(struct reader *reader, struct config_section *section, si
 
 	*line = mark_line(reader, option);
 	if (!count || !*line)
-		return 0;
+		return 0; /* an empty list is as good as none */
 	items = memory_new(count, sizeof(*items));
 	for (unsigned i = 0; i < count; i++)
 		items[i] = cfg_opt_getnstr(option, i);
@@ -350,6 +353,15 @@ static int compile_maps(struct reader *reader)
 	return 0;
 }
 
+/* Two listeners of one address: the second could never be opened. */
+static bool is_listed_before(const struct config *config, const struct listener_config *listener)
+{
+	for (const struct listener_config *other = config->listeners; other < listener; other++)
+		if (strcmp(other->settings->listen, listener->settings->listen) == 0)
+			return true;
+	return false;
+}
+
 static int check_listener(struct reader *reader, const struct listener_config *listener)
 {
 	struct config *config = reader->config;
@@ -359,6 +371,11 @@ static int check_listener(struct reader *reader, const struct listener_config *l
 
 	if (endpoint_parse(listener->settings->listen, &endpoint, &why) < 0)
 		return blame(reader, config_line_of(section, "listen"), why.text);
+	if (is_listed_before(config, listener)) {
+		error_set(&why, "listen = \"%s\": another section listens there already",
+			listener->settings->listen);
+		return blame(reader, config_line_of(section, "listen"), why.text);
+	}
 	if (listener->map && !catalog_find(config->catalog, slice_str(listener->map))) {
 		error_set(&why, "map = \"%s\": there is no such map", listener->map);
 		return blame(reader, config_line_of(section, "map"), why.text);
@@ -370,6 +387,10 @@ static int check_all(struct reader *reader)
 {
 	if (compile_maps(reader) < 0)
 		return -1;
+	if (!reader->config->listener_count)
+		log_warning("%s: no section listens for clients, such as socketmap { listen = "
+			    "\"unix:/var/spool/postfix/private/tabled\" }",
+			reader->path);
 	for (size_t i = 0; i < reader->config->listener_count; i++)
 		if (check_listener(reader, &reader->config->listeners[i]) < 0)
 			return -1;

@@ -358,20 +358,34 @@ static void reader_find_addresses(struct list_reader *reader)
 	reader_found(reader, -1, right);
 }
 
+/*
+ * Where the local part ends. Postfix puts the extension in after it has made user@domain of
+ * user%domain (allow_percent_hack); here it goes to where it will then be right.
+ */
+static size_t local_part_size(struct slice internal, bool may_have_hack)
+{
+	ptrdiff_t at = slice_find_last(internal, '@');
+
+	if (at < 0 && may_have_hack)
+		at = slice_find_last(internal, '%');
+	return at < 0 ? internal.size : (size_t)at;
+}
+
 /* Appends one address with the extension at the end of its local part. */
 static void add_extended(struct slice address, struct slice extension, struct buf *out)
 {
+	/* Without its source route, as Postfix rewrites it: a result must not begin with '@'. */
+	struct slice direct = slice_from(address, route_size(address));
 	struct buf internal = {0}, extended = {0};
 	struct slice whole;
-	ptrdiff_t at;
+	size_t local;
 
-	address_unquote(address, &internal);
+	address_unquote(direct, &internal);
 	whole = buf_slice(&internal);
-	at = slice_find_last(whole, '@');
-	buf_add(&extended, whole.data, at < 0 ? whole.size : (size_t)at);
+	local = local_part_size(whole, slice_find(direct, '"') < 0);
+	buf_add(&extended, whole.data, local);
 	buf_add_slice(&extended, extension);
-	if (at >= 0)
-		buf_add_slice(&extended, slice_from(whole, (size_t)at));
+	buf_add_slice(&extended, slice_from(whole, local));
 	address_quote(buf_slice(&extended), out);
 	buf_finish(&internal);
 	buf_finish(&extended);

@@ -315,7 +315,7 @@ void engine_lookup(struct engine *engine, const struct request *request, uint64_
 		reply_unknown_map(lookup, request->map, now);
 		return;
 	}
-	if (memchr(request->key.data, '\0', request->key.size)) {
+	if (slice_find(request->key, '\0') >= 0) {
 		lookup_reply(lookup, BROKEN, slice_str("the key holds a NUL byte"));
 		return;
 	}

@@ -132,16 +132,29 @@ bool table_wants(const struct table *table, const struct address_parts *key)
 	return template_key_fits(&table->needs, key);
 }
 
+static int unknown_parameter(const char *serves, struct error *why)
+{
+	enum { NAMES_MAX = 300 };
+	const char *names[NAMES_MAX + 1] = {NULL}, *closest;
+
+	for (size_t i = 0; i < NAMES_MAX && plan_parameter_at(i); i++)
+		names[i] = plan_parameter_at(i)->name;
+	closest = setting_closest(serves, names);
+	return error_option(why, "serves",
+		"serves = \"%s\" is no Postfix parameter or restriction that takes a lookup "
+		"table%s%s%s; "
+		"\"\" asks every key as it is",
+		serves, closest ? "; did you mean \"" : "", closest ? closest : "",
+		closest ? "\"?" : "");
+}
+
 static int check_parameter(
 	const struct plan_parameter *parameter, const char *serves, struct error *why)
 {
 	if (!parameter)
-		return error_option(why, "serves",
-			"serves = \"%s\" is no Postfix parameter or restriction that takes a "
-			"lookup table; \"\" asks every key as it is",
-			serves);
+		return unknown_parameter(serves, why);
 	if (parameter->refusal)
-		return error_option(why, "serves", "%s: %s", parameter->name, parameter->refusal);
+		return error_option(why, "serves", "%s", parameter->refusal);
 	return 0;
 }
 

@@ -93,6 +93,7 @@ static enum progress source_run(struct source *source, struct batch *batch, uint
 			return LOST;
 		source->asked = true;
 		batch->questions[0].status = TRY_LATER;
+		rows_clear(batch->questions[0].rows); /* of a connection that was lost half-way */
 		progress = backend->start(source->conn, batch);
 		if (progress == DONE)
 			source_set_state(source, SOURCE_UP, NULL);
