@@ -42,7 +42,8 @@ struct sqlite_conn {
 	struct stat file;	   /* of what was opened, to see that it was replaced */
 	sqlite3_stmt **statements; /* by statement id */
 	size_t statement_room;
-	bool reading;	   /* a read transaction is open */
+	sqlite3_stmt *begin, *commit;
+	bool reading; /* a read transaction is open */
 	uint64_t deadline; /* of the batch that runs, ms */
 };
 
@@ -140,7 +141,10 @@ static int sqlite_open(void *opaque, const void *config, struct error *why)
 	sqlite3_busy_timeout(conn->db, 0);
 	sqlite3_exec(conn->db, PAGE_CACHE, NULL, NULL, NULL);
 	sqlite3_progress_handler(conn->db, STEPS_BETWEEN_CLOCKS, interrupt_at_deadline, conn);
-	return 0;
+	code = sqlite3_prepare_v2(conn->db, "BEGIN", -1, &conn->begin, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_prepare_v2(conn->db, "COMMIT", -1, &conn->commit, NULL);
+	return code == SQLITE_OK ? 0 : explain(conn, code, why);
 }
 
 static void sqlite_close(void *opaque)
@@ -150,6 +154,8 @@ static void sqlite_close(void *opaque)
 	for (size_t i = 0; i < conn->statement_room; i++)
 		sqlite3_finalize(conn->statements[i]);
 	free(conn->statements);
+	sqlite3_finalize(conn->begin);
+	sqlite3_finalize(conn->commit);
 	sqlite3_close(conn->db);
 }
 
@@ -299,20 +305,26 @@ static void sqlite_rest(void *opaque)
 {
 	struct sqlite_conn *conn = opaque;
 
-	if (conn->reading && !sqlite3_get_autocommit(conn->db))
-		sqlite3_exec(conn->db, "COMMIT", NULL, NULL, NULL);
+	if (conn->reading && !sqlite3_get_autocommit(conn->db)) {
+		sqlite3_step(conn->commit);
+		sqlite3_reset(conn->commit);
+	}
 	conn->reading = false;
 }
 
 /* Opens the read transaction; the lock is taken by the first query in it. */
 static int begin_reading(struct sqlite_conn *conn, struct error *why)
 {
+	int code;
+
 	if (conn->reading && !sqlite3_get_autocommit(conn->db))
 		return 0;
 	if (check_file(conn, why) < 0)
 		return -1;
-	conn->reading = sqlite3_exec(conn->db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK;
-	return conn->reading ? 0 : explain(conn, sqlite3_errcode(conn->db), why);
+	sqlite3_step(conn->begin);
+	code = sqlite3_reset(conn->begin);
+	conn->reading = code == SQLITE_OK;
+	return conn->reading ? 0 : explain(conn, code, why);
 }
 
 static enum progress sqlite_start(void *opaque, struct batch *batch)
