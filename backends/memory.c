@@ -40,6 +40,15 @@ static struct slice take_word(struct slice *text)
 	return word;
 }
 
+static size_t count_tabs(struct slice text)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < text.size; i++)
+		count += text.data[i] == '\t';
+	return count;
+}
+
 static int memory_check(const void *config, struct error *why)
 {
 	const struct memory_config *memory = config;
@@ -51,6 +60,10 @@ static int memory_check(const void *config, struct error *why)
 			return error_option(why, "rows",
 				"rows: \"%s\" is not of the form \"TABLE KEY VALUE\"",
 				memory->rows.items[i]);
+		if (count_tabs(row) >= COLUMNS_MAX)
+			return error_option(why, "rows",
+				"rows: \"%.100s...\" has more than %d columns",
+				memory->rows.items[i], COLUMNS_MAX);
 	}
 	return 0;
 }
@@ -141,7 +154,6 @@ static void memory_close(void *conn)
 static const struct dialect memory_dialect = {.placeholder = '?'};
 
 const struct backend memory_backend = {
-	.abi = BACKEND_ABI,
 	.name = "memory",
 	.settings = memory_settings,
 	.config_size = sizeof(struct memory_config),

@@ -24,7 +24,7 @@
 enum {
 	/* SQLite's virtual machine looks at the clock each time it has run so many instructions. */
 	STEPS_BETWEEN_CLOCKS = 10000,
-	COLUMNS_MAX = 64,
+	COLUMNS_MAX = 256,
 };
 
 /* Pages that a handle keeps at most: SQLite's own default is 2 MB, less than the upper levels of a
@@ -43,7 +43,8 @@ struct sqlite_conn {
 	sqlite3_stmt **statements; /* by statement id */
 	size_t statement_room;
 	sqlite3_stmt *begin, *commit;
-	bool reading; /* a read transaction is open */
+	bool reading;	   /* a read transaction is open */
+	bool damaged;	   /* a page could not be read: the next batch gets a new handle */
 	uint64_t deadline; /* of the batch that runs, ms */
 };
 
@@ -173,20 +174,24 @@ static int check_file(const struct sqlite_conn *conn, struct error *why)
 
 /* Sorts a result code: whose fault is it, this question's, the moment's or the connection's? */
 static enum progress fail(
-	const struct sqlite_conn *conn, struct question *question, int code, enum status status)
+	struct sqlite_conn *conn, struct question *question, int code, enum status status)
 {
 	explain(conn, code, question->why);
 	switch (code & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return BUSY;
-	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN:
 	case SQLITE_READONLY:
 	case SQLITE_PROTOCOL:
 		return LOST;
+	case SQLITE_CORRUPT:
+		/* One bad page is no reason to fail the other tables; but nothing is kept of it. */
+		conn->damaged = true;
+		status = TRY_LATER;
+		break;
 	case SQLITE_INTERRUPT:
 		status = TRY_LATER;
 		break;
@@ -317,6 +322,8 @@ static int begin_reading(struct sqlite_conn *conn, struct error *why)
 {
 	int code;
 
+	if (conn->damaged)
+		return error_set(why, "%s is damaged", conn->config->path);
 	if (conn->reading && !sqlite3_get_autocommit(conn->db))
 		return 0;
 	if (check_file(conn, why) < 0)
@@ -351,7 +358,6 @@ static const struct dialect sqlite_dialect = {
 	.placeholder = '?', .numbered = true, .double_quoted_text = true};
 
 const struct backend sqlite_backend = {
-	.abi = BACKEND_ABI,
 	.name = "sqlite",
 	.settings = sqlite_settings,
 	.config_size = sizeof(struct sqlite_config),

@@ -64,10 +64,13 @@ static json_t *read_line(struct client *client, struct error *why)
 json_t *client_ask(struct client *client, json_t *command, struct error *why)
 {
 	char *text = json_dumps(command, JSON_COMPACT);
-	int sent = send_all(client->fd, slice_str(text), why);
+	struct buf line = {0};
+	int sent;
 
-	if (sent == 0)
-		sent = send_all(client->fd, slice_str("\n"), why);
+	/* In one piece: the second of two would wait for the first to be acknowledged. */
+	buf_add_format(&line, "%s\n", text ? text : "");
+	sent = send_all(client->fd, buf_slice(&line), why);
+	buf_finish(&line);
 	free(text);
 	json_decref(command);
 	return sent < 0 ? NULL : read_line(client, why);

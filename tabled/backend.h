@@ -14,9 +14,7 @@
 #include "lookup.h"
 #include "setting.h"
 
-enum { BACKEND_ABI = 1 };
-
-/* Parameters one statement can have, and so expansions one query can hold. */
+/* Room for a statement's parameters; a query may have one string with expansions less. */
 enum { STATEMENT_PARAMS_MAX = 64 };
 
 /* A query as the engine made it from a map's template. Immutable; outlives all connections. */
@@ -62,7 +60,6 @@ struct dialect {
 };
 
 struct backend {
-	unsigned abi;	  /* BACKEND_ABI */
 	const char *name; /* the configuration's keyword */
 	const struct setting *settings;
 	size_t config_size; /* of the struct that `settings` describes */

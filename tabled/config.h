@@ -1,6 +1,6 @@
 /*
  * The configuration: a file becomes an immutable snapshot, with everything in it checked and
- * compiled. Any thread may read it; who holds the last reference frees it.
+ * compiled. Any thread may read it; whoever has it last destroys it.
  *
  * What a section is called and which options it has is not told here: those come from the tables
  * of whoever has the options (see setting.h). A new kind of section is one row in config.c.
@@ -29,7 +29,7 @@ struct config {
 	struct listener_config *listeners;
 	size_t listener_count;
 	struct catalog *catalog;
-	struct config_section *sections; /* private to config.c */
+	struct config_section *sections; /* see config_internal.h */
 	size_t section_count;
 	char *path;
 };

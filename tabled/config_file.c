@@ -25,11 +25,14 @@ enum { NAMES_MAX = 128, FILE_MAX_BYTES = 64 << 20 };
 struct mark {
 	const cfg_opt_t *option;
 	int line;
+	unsigned count; /* values so far */
+	bool ended;	/* the list's } was seen */
 };
 
 /* One file being read. */
 struct reader {
 	const char *path;
+	int last_line;
 	struct config_kind kinds[CONFIG_KINDS_MAX];
 	size_t kind_count;
 	cfg_opt_t *options[CONFIG_KINDS_MAX]; /* owned; what libConfuse is told of each kind */
@@ -49,6 +52,8 @@ static _Thread_local struct reader *current_reader;
 /* The first mistake is the one to tell; later ones may come from it. */
 static int blame(struct reader *reader, int line, const char *text)
 {
+	if (line > reader->last_line)
+		line = reader->last_line; /* of what is put behind the file */
 	if (!reader->failed)
 		error_set(reader->why, "%s:%d: %s", reader->path, line, text);
 	reader->failed = true;
@@ -115,6 +120,19 @@ static void on_error(cfg_t *section, const char *format, va_list arguments)
 	buf_finish(&text);
 }
 
+/* Whether a list that was seen before goes on: its next item, its end, or items behind a "+=". */
+static bool list_goes_on(struct mark *mark)
+{
+	unsigned count = cfg_opt_size((cfg_opt_t *)mark->option);
+
+	if (!(mark->option->flags & CFGF_LIST) || count < mark->count ||
+		(count == mark->count && mark->ended))
+		return false;
+	mark->ended = count == mark->count;
+	mark->count = count;
+	return true;
+}
+
 /* Called after each option's value: remembers the line, refuses a second value. */
 static int on_option(cfg_t *section, cfg_opt_t *option)
 {
@@ -123,14 +141,15 @@ static int on_option(cfg_t *section, cfg_opt_t *option)
 	for (size_t i = 0; i < reader->mark_count; i++) {
 		if (reader->marks[i].option != option)
 			continue;
-		if (option->flags & CFGF_LIST)
+		if (list_goes_on(&reader->marks[i]))
 			return 0;
 		cfg_error(section, "%s is set twice", option->name);
 		return -1;
 	}
 	reader->marks =
 		memory_resize(reader->marks, (reader->mark_count + 1) * sizeof(*reader->marks));
-	reader->marks[reader->mark_count++] = (struct mark){option, section->line};
+	reader->marks[reader->mark_count++] =
+		(struct mark){option, section->line, cfg_opt_size(option), false};
 	return 0;
 }
 
@@ -283,12 +302,29 @@ static int file_section(struct reader *reader, struct config_section *section)
 	return 0;
 }
 
+/* A map's name stands between blanks and colons, in what Postfix sends and in its main.cf. */
+static int check_title(struct reader *reader, const struct config_section *section)
+{
+	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-_.";
+	const char *title = section->title;
+	char text[200];
+
+	if (!title || (*title && !title[strspn(title, legal)]))
+		return 0;
+	snprintf(text, sizeof(text),
+		"\"%.100s\": a name is made of letters, digits and any of - _ .", title);
+	return blame(reader, section->line, text);
+}
+
 static int take_section(struct reader *reader, const struct config_kind *kind, cfg_t *from)
 {
 	struct config *config = reader->config;
 	struct config_section *section = &config->sections[config->section_count++];
 
 	section_init(section, kind, from);
+	if (check_title(reader, section) < 0)
+		return -1;
 	if (take_options(reader, section, from) < 0)
 		return -1;
 	if (!kind->keyword) {
@@ -322,11 +358,26 @@ static int take_all(struct reader *reader, cfg_t *root)
 	return 0;
 }
 
+/* A map whose name is nearly that of a parameter would be asked every key as it is. */
+static void warn_of_name(const struct reader *reader, const struct map *map,
+	const struct config_section *section, const struct map_settings *settings)
+{
+	const char *closest = settings->serves || *map->parameter->name
+				      ? NULL
+				      : plan_parameter_closest(map->name);
+
+	if (closest)
+		log_warning("%s:%d: map %s is asked every key as it is, since this is no Postfix "
+			    "parameter; did you mean \"%s\"? (serves = \"\" if not)",
+			reader->path, section->line, map->name, closest);
+}
+
 static void warn_of_map(
 	const struct reader *reader, const struct map *map, const struct map_config *from)
 {
 	const struct config_section *section = config_section_of(reader->config, from->settings);
 
+	warn_of_name(reader, map, section, from->settings);
 	if (map->parameter->caution)
 		log_info("%s:%d: map %s: %s", reader->path, section->line, map->name,
 			map->parameter->caution);
@@ -397,6 +448,15 @@ static int check_all(struct reader *reader)
 	return 0;
 }
 
+static int count_lines(struct slice text)
+{
+	int count = 1;
+
+	for (size_t i = 0; i + 1 < text.size; i++)
+		count += text.data[i] == '\n';
+	return count;
+}
+
 /* Appends what is in the file. Returns -1 with the reader's error. */
 static int load_file(struct reader *reader, struct buf *text)
 {
@@ -445,6 +505,7 @@ static void read_file(struct reader *reader)
 	struct buf text = {0};
 
 	if (load_file(reader, &text) == 0) {
+		reader->last_line = count_lines(buf_slice(&text));
 		buf_add_string(&text, "\n" END_OF_FILE " = yes\n");
 		parse(reader, buf_string(&text));
 	}
@@ -454,7 +515,7 @@ static void read_file(struct reader *reader)
 struct config *config_read(const char *path, struct error *why)
 {
 	struct config *config = memory_new(1, sizeof(*config));
-	struct reader reader = {.path = path, .why = why, .config = config};
+	struct reader reader = {.path = path, .last_line = 1, .why = why, .config = config};
 
 	config->path = memory_copy_string(path);
 	read_file(&reader);

@@ -20,6 +20,7 @@ struct daemon {
 	struct config *config; /* the one in use; its engine holds it */
 	struct control control;
 	uint64_t started; /* ms */
+	bool stopping;
 };
 
 /* The last lookup of an engine is answered: its configuration may go. */
@@ -60,8 +61,12 @@ static void put_in_use(struct daemon *daemon, struct config *config)
 static int reload(void *context, struct error *why)
 {
 	struct daemon *daemon = context;
-	struct config *config = config_read(daemon->config->path, why);
+	struct config *config;
 
+	/* It would open listeners again. */
+	if (daemon->stopping)
+		return error_set(why, "tabled is stopping");
+	config = config_read(daemon->config->path, why);
 	if (!config || open_listeners(daemon, config, why) < 0) {
 		config_destroy(config);
 		log_error("not reloaded, the old configuration stays: %s", why->text);
@@ -85,6 +90,7 @@ static void on_terminate(void *context)
 	struct daemon *daemon = context;
 
 	log_info("stopping");
+	daemon->stopping = true;
 	loop_stop(daemon->loop);
 }
 

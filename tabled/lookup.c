@@ -61,7 +61,7 @@ struct slice rows_cell(const struct rows *rows, size_t row, size_t column)
 		sizeof(span));
 	if (span.null)
 		return slice_of(NULL, 0);
-	return slice_from(slice_of(buf_slice(&rows->text).data, span.at + span.size), span.at);
+	return slice_of(buf_slice(&rows->text).data + span.at, span.size);
 }
 
 void rows_clear(struct rows *rows)

@@ -1,7 +1,7 @@
 /*
  * The extension point for client protocols. To add one: write tabled/proto/NAME.c with a
  * `const struct proto NAME_proto`, and add the word to `proto_names` in meson.build. Start with
- * proto/tcp_table.c, the shortest.
+ * proto/socketmap.c.
  *
  * A codec is a pure function of bytes: no socket, no clock, no memory between calls. It may run
  * on any thread.

@@ -68,9 +68,6 @@ bool setting_is_set(const struct setting *row, const void *values);
  */
 void setting_show(const struct setting *row, const void *values, struct buf *out);
 
-/* Whether two structs of one table hold the same values. */
-bool settings_equal(const struct setting *table, const void *one, const void *other);
-
 /* The name in `names` (NULL at the end) that somebody who wrote `word` most likely meant, or NULL.
  */
 const char *setting_closest(const char *word, const char *const *names);

@@ -13,7 +13,7 @@ struct command {
 	json_t *steps; /* owned; NULL unless they are asked for */
 };
 
-/* Bytes as a JSON string; what is not UTF-8 has been refused or answered before it gets here. */
+/* Bytes as a JSON string, as far as they are UTF-8. */
 static json_t *json_slice(struct slice text)
 {
 	json_t *string = json_stringn(text.data ? text.data : "", text.size);
@@ -36,7 +36,9 @@ static void command_finish(struct command *command, json_t *answer)
 
 static void command_fail(struct command *command, const char *text)
 {
-	command_finish(command, json_pack("{s:s, s:s}", "status", "error", "text", text));
+	/* A file that can't be read may be in any encoding, and its error quotes it. */
+	command_finish(command,
+		json_pack("{s:s, s:o}", "status", "error", "text", json_slice(slice_str(text))));
 }
 
 static void on_step(

@@ -318,50 +318,6 @@ void setting_show(const struct setting *row, const void *values, struct buf *out
 	}
 }
 
-static bool text_equal(const char *one, const char *other)
-{
-	return one && other ? strcmp(one, other) == 0 : one == other;
-}
-
-static bool list_equal(const struct text_list *one, const struct text_list *other)
-{
-	if (one->count != other->count)
-		return false;
-	for (size_t i = 0; i < one->count; i++)
-		if (!text_equal(one->items[i], other->items[i]))
-			return false;
-	return true;
-}
-
-static bool setting_equal(const struct setting *row, const void *one, const void *other)
-{
-	const void *a = field_in(row, one), *b = field_in(row, other);
-
-	switch (row->type) {
-	case SETTING_TEXT:
-	case SETTING_SECRET:
-		return text_equal(*(char *const *)a, *(char *const *)b);
-	case SETTING_LIST:
-		return list_equal(a, b);
-	case SETTING_BOOL:
-		return *(const bool *)a == *(const bool *)b;
-	case SETTING_MODE:
-		return *(const mode_t *)a == *(const mode_t *)b;
-	case SETTING_CHOICE:
-		return *(const int *)a == *(const int *)b;
-	default:
-		return *(const int64_t *)a == *(const int64_t *)b;
-	}
-}
-
-bool settings_equal(const struct setting *table, const void *one, const void *other)
-{
-	for (const struct setting *row = table; row->name; row++)
-		if (!setting_equal(row, one, other))
-			return false;
-	return true;
-}
-
 enum { WORD_MAX = 64 };
 
 /* Edits (insert, delete, replace) from one word to the other: Levenshtein's distance. */

@@ -107,12 +107,3 @@ bool utf8_equal_folded(struct slice one, struct slice other)
 	buf_finish(&folded_other);
 	return equal;
 }
-
-size_t utf8_cut(struct slice text, size_t most)
-{
-	if (text.size <= most)
-		return text.size;
-	while (most > 0 && ((unsigned char)text.data[most] & 0xc0) == 0x80)
-		most--;
-	return most;
-}

@@ -23,7 +23,4 @@ void utf8_fold(struct slice text, struct buf *out);
 /* Whether two texts are the same but for case. Text that is not valid UTF-8 equals none. */
 bool utf8_equal_folded(struct slice one, struct slice other);
 
-/* The largest size ≤ `most` that does not cut a character of `text` in two. */
-size_t utf8_cut(struct slice text, size_t most);
-
 #endif

@@ -1,7 +1,10 @@
 #include "engine/address.h"
 
+#include "lookup.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdlib.h>
 #include <strings.h>
 
 /* Where the local part starts: behind a source route "@a,@b:", which is never quoted. */
@@ -397,7 +400,8 @@ static size_t reader_write(
 {
 	size_t count = reader->addresses.size / sizeof(struct list_address);
 
-	for (size_t i = count; i > 0; i--) {
+	/* What is longer than any reply may be is not worth going on with. */
+	for (size_t i = count; i > 0 && out->size <= LOOKUP_TEXT_MAX; i--) {
 		struct list_address address;
 		size_t start, end;
 
@@ -432,14 +436,36 @@ size_t address_list_extend(struct slice list, struct slice extension, struct buf
 	return count;
 }
 
+/* postfix: valid_ipv4_hostaddr(): four numbers up to 255, zeros in front allowed, the first not 0.
+ */
+static bool is_ipv4(const char *text)
+{
+	const char *at = text;
+
+	for (int part = 0; part < 4; part++) {
+		size_t digits = strspn(at, "0123456789");
+		unsigned long number = strtoul(at, NULL, 10);
+
+		if (!digits || number > 255)
+			return false;
+		if (part == 0 && number == 0 && at[strspn(at, "0.")])
+			return false;
+		at += digits;
+		if (*at != (part < 3 ? '.' : '\0'))
+			return false;
+		at++;
+	}
+	return true;
+}
+
 bool address_is_numeric(struct slice key)
 {
 	char text[INET6_ADDRSTRLEN + 1];
-	unsigned char binary[16];
+	struct in6_addr binary;
 
 	if (key.size >= sizeof(text))
 		return false;
 	memcpy(text, key.data, key.size);
 	text[key.size] = '\0';
-	return inet_pton(AF_INET, text, binary) == 1 || inet_pton(AF_INET6, text, binary) == 1;
+	return is_ipv4(text) || inet_pton(AF_INET6, text, &binary) == 1;
 }

@@ -65,6 +65,23 @@ static int unknown_source(const struct catalog *catalog, const char *name, struc
 		name, closest ? closest : name);
 }
 
+/* What belongs to a table belongs to the members: here it would have no effect. */
+static int check_composite(const struct map_settings *settings, struct error *why)
+{
+	const char *option = NULL;
+
+	if (settings->domain.count)
+		option = "domain";
+	if (settings->expansion_limit)
+		option = "expansion_limit";
+	if (strcmp(settings->result_format, "%s") != 0)
+		option = "result_format";
+	if (!option)
+		return 0;
+	return error_option(
+		why, option, "%s belongs into the maps that this one is made of", option);
+}
+
 static int check_kind(const struct map_settings *settings, struct error *why)
 {
 	bool has_query = settings->source || settings->query;
@@ -73,7 +90,7 @@ static int check_kind(const struct map_settings *settings, struct error *why)
 		return error_option(why, "maps",
 			"a map has either source and query, or maps = {...}, not both");
 	if (settings->maps.count)
-		return 0;
+		return check_composite(settings, why);
 	if (!settings->source)
 		return error_option(why, "source",
 			"source is missing: the name of a source section (or use maps = {...})");

@@ -18,6 +18,7 @@ struct engine {
 	struct map_counters *counters; /* owned, by map->index */
 	bool *table_broken;	       /* owned, by statement id: said so in the log already */
 	struct lookup *spare;	       /* list of lookups to be used again, with their buffers */
+	size_t spare_count;
 	size_t pending;
 	struct log_limit limit;
 };
@@ -92,10 +93,12 @@ static struct lookup *lookup_take(struct engine *engine)
 {
 	struct lookup *lookup = engine->spare;
 
-	if (lookup)
+	if (lookup) {
 		engine->spare = lookup->next_spare;
-	else
+		engine->spare_count--;
+	} else {
 		lookup = memory_new(1, sizeof(*lookup));
+	}
 	lookup->engine = engine;
 	lookup->form = lookup->table = 0;
 	buf_clear(&lookup->text);
@@ -103,19 +106,25 @@ static struct lookup *lookup_take(struct engine *engine)
 	return lookup;
 }
 
-/* A lookup that had to hold much gives its memory back, so that few big ones don't cost it all. */
+static size_t lookup_room(const struct lookup *lookup)
+{
+	return lookup->text.room + lookup->rows.text.room + lookup->rows.spans.room +
+	       lookup->params_text.room + lookup->plan.text.room + lookup->plan.scratch.room +
+	       lookup->plan.internal.room + lookup->plan.room * sizeof(*lookup->plan.forms);
+}
+
+/* A few are kept to be used again; what a burst or a big one took is given back. */
 static void lookup_return(struct lookup *lookup)
 {
-	enum { KEEP_BYTES = 64 * 1024 };
+	enum { KEEP_BYTES = 16 * 1024, KEEP_COUNT = 256 };
 	struct engine *engine = lookup->engine;
 
 	engine->pending--;
-	if (lookup->text.room + lookup->rows.text.room + lookup->rows.spans.room +
-			lookup->plan.text.room >
-		KEEP_BYTES) {
+	if (engine->spare_count == KEEP_COUNT || lookup_room(lookup) > KEEP_BYTES) {
 		lookup_free(lookup);
 		return;
 	}
+	engine->spare_count++;
 	lookup->next_spare = engine->spare;
 	engine->spare = lookup;
 }
@@ -209,10 +218,16 @@ static bool lookup_ask(struct lookup *lookup, const struct table *table, uint64_
 	return lookup->answered;
 }
 
-static void lookup_found(struct lookup *lookup)
+static void lookup_found(struct lookup *lookup, const struct table *table, uint64_t now)
 {
 	map_restore_extension(
 		lookup->map, &lookup->plan, &lookup->plan.forms[lookup->form], &lookup->text);
+	if (lookup->text.size > LOOKUP_TEXT_MAX) {
+		error_set(&lookup->why, "the result, with its extensions, is longer than %d bytes",
+			LOOKUP_TEXT_MAX);
+		lookup_fail(lookup, table, BROKEN, now);
+		return;
+	}
 	lookup_reply(lookup, FOUND, buf_slice(&lookup->text));
 }
 
@@ -233,7 +248,7 @@ static bool lookup_take_answer(struct lookup *lookup, const struct table *table,
 	if (status == NOT_FOUND)
 		return false;
 	if (status == FOUND)
-		lookup_found(lookup);
+		lookup_found(lookup, table, now);
 	else
 		lookup_fail(lookup, table, status, now);
 	return true;
@@ -301,6 +316,13 @@ static void reply_unknown_map(struct lookup *lookup, struct slice name, uint64_t
 	buf_finish(&text);
 }
 
+static void refuse_key(struct lookup *lookup, const char *why, uint64_t now)
+{
+	if (log_limit_pass(&lookup->engine->limit, now, "failed lookups"))
+		log_warning("map=%s: a key was refused: %s", lookup->map->name, why);
+	lookup_reply(lookup, BROKEN, slice_str(why));
+}
+
 void engine_lookup(struct engine *engine, const struct request *request, uint64_t now,
 	struct lookup_trace *trace, lookup_done *done, void *owner)
 {
@@ -316,7 +338,7 @@ void engine_lookup(struct engine *engine, const struct request *request, uint64_
 		return;
 	}
 	if (slice_find(request->key, '\0') >= 0) {
-		lookup_reply(lookup, BROKEN, slice_str("the key holds a NUL byte"));
+		refuse_key(lookup, "it holds a NUL byte", now);
 		return;
 	}
 	/* What is no UTF-8 can't be in any table: postfix: src/util/dict_utf8.c, dict_sqlite.c */
@@ -325,7 +347,7 @@ void engine_lookup(struct engine *engine, const struct request *request, uint64_
 		return;
 	}
 	if (plan_make(&lookup->plan, &lookup->map->rule, request->key, &lookup->why) < 0) {
-		lookup_reply(lookup, BROKEN, slice_str(lookup->why.text));
+		refuse_key(lookup, lookup->why.text, now);
 		return;
 	}
 	lookup_run(lookup, now);

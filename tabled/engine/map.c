@@ -134,16 +134,11 @@ bool table_wants(const struct table *table, const struct address_parts *key)
 
 static int unknown_parameter(const char *serves, struct error *why)
 {
-	enum { NAMES_MAX = 300 };
-	const char *names[NAMES_MAX + 1] = {NULL}, *closest;
+	const char *closest = plan_parameter_closest(serves);
 
-	for (size_t i = 0; i < NAMES_MAX && plan_parameter_at(i); i++)
-		names[i] = plan_parameter_at(i)->name;
-	closest = setting_closest(serves, names);
 	return error_option(why, "serves",
 		"serves = \"%s\" is no Postfix parameter or restriction that takes a lookup "
-		"table%s%s%s; "
-		"\"\" asks every key as it is",
+		"table%s%s%s; \"\" asks every key as it is",
 		serves, closest ? "; did you mean \"" : "", closest ? closest : "",
 		closest ? "\"?" : "");
 }
@@ -237,8 +232,9 @@ enum status table_format(const struct table *table, const struct rows *rows,
 					table->expansion_limit);
 				return TRY_LATER;
 			}
-			if (out->size > LOOKUP_ROWS_MAX) {
-				error_set(why, "the result is longer than any client takes");
+			if (out->size > LOOKUP_TEXT_MAX) {
+				error_set(
+					why, "the result is longer than %d bytes", LOOKUP_TEXT_MAX);
 				return BROKEN;
 			}
 		}
@@ -269,9 +265,7 @@ void map_restore_extension(const struct map *map, const struct plan *plan,
 {
 	struct buf extended = {0};
 
-	/* What is too long for every protocol is not worth the work. */
-	if (map->rule.result != RESULT_ADDRESSES || !form->shortened ||
-		text->size > LOOKUP_TEXT_MAX)
+	if (map->rule.result != RESULT_ADDRESSES || !form->shortened)
 		return;
 	if (text->data[0] == '@')
 		prepend_user(plan, text);

@@ -48,7 +48,9 @@ static const struct plan_parameter parameters[] = {
 	{.name = "virtual_mailbox_domains"},
 	{.name = "relay_domains", .forms = FORM_NAME_PARENTS, .parents = PARENTS_BARE},
 	{.name = "fast_flush_domains", .forms = FORM_NAME_PARENTS, .parents = PARENTS_BARE},
-	{.name = "local_recipient_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
+	/* smtpd asks it only for recipients in mydestination and the like */
+	{.name = "local_recipient_maps",
+		.forms = ADDRESS_FORMS | FORM_UNQUOTED | FORM_LOCAL_PART_ALWAYS},
 	{.name = "relay_recipient_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "virtual_mailbox_maps",
 		.forms = ADDRESS_FORMS | FORM_UNQUOTED,
@@ -241,4 +243,14 @@ const struct plan_parameter *plan_parameter_find(const char *name)
 const struct plan_parameter *plan_parameter_at(size_t at)
 {
 	return at < PARAMETER_COUNT ? &parameters[at] : NULL;
+}
+
+const char *plan_parameter_closest(const char *word)
+{
+	const char *names[PARAMETER_COUNT] = {NULL};
+
+	/* Without the first, which has no name. */
+	for (size_t i = 1; i < PARAMETER_COUNT; i++)
+		names[i - 1] = parameters[i].name;
+	return setting_closest(word, names);
 }

@@ -143,6 +143,13 @@ static bool domain_is_local(const struct plan_rule *rule, struct slice domain)
 	return false;
 }
 
+static bool wants_local_part(const struct plan_rule *rule, struct slice domain)
+{
+	if (rule->forms & FORM_LOCAL_PART_ALWAYS)
+		return true;
+	return rule->forms & FORM_LOCAL_PART && domain_is_local(rule, domain);
+}
+
 /* Takes the extension off: fills the planner's bare address and the plan's parts of it. */
 static void planner_split(struct planner *planner)
 {
@@ -173,7 +180,7 @@ static int plan_address(struct planner *planner)
 		add_address(planner, planner->bare, false, true) < 0)
 		return -1;
 	at_domain = slice_from(planner->full, (size_t)slice_find_last(planner->full, '@'));
-	if (forms & FORM_LOCAL_PART && domain_is_local(planner->rule, slice_from(at_domain, 1)) &&
+	if (wants_local_part(planner->rule, slice_from(at_domain, 1)) &&
 		add_local_parts(planner, 0) < 0)
 		return -1;
 	if (forms & FORM_AT_DOMAIN &&

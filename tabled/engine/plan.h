@@ -15,13 +15,15 @@
 
 /* Key forms, in the order in which they are asked. */
 enum plan_forms {
-	FORM_FULL = 0,			 /* the key as it is: always the first */
-	FORM_NO_EXTENSION = 1 << 0,	 /* user@domain */
-	FORM_LOCAL_PART = 1 << 1,	 /* user+ext, user: where the domain is local */
-	FORM_AT_DOMAIN = 1 << 2,	 /* @domain */
-	FORM_DOMAIN = 1 << 3,		 /* domain, then its parents */
-	FORM_LOCAL_PART_AT = 1 << 4,	 /* user+ext@, user@: whatever the domain */
-	FORM_UNQUOTED = 1 << 5,		 /* each address also without its quotes */
+	FORM_FULL = 0,		    /* the key as it is: always the first */
+	FORM_NO_EXTENSION = 1 << 0, /* user@domain */
+	FORM_LOCAL_PART = 1 << 1,   /* user+ext, user: where the domain is local */
+	FORM_AT_DOMAIN = 1 << 2,    /* @domain */
+	FORM_DOMAIN = 1 << 3,	    /* domain, then its parents */
+	FORM_LOCAL_PART_ALWAYS =
+		1 << 10,	     /* the same for any domain: it is asked for local ones only */
+	FORM_LOCAL_PART_AT = 1 << 4, /* user+ext@, user@: whatever the domain */
+	FORM_UNQUOTED = 1 << 5,	     /* each address also without its quotes */
 	FORM_NAME_NO_EXTENSION = 1 << 6, /* a key without '@' loses its extension too */
 	FORM_NAME_PARENTS = 1 << 7,	 /* a key without '@' is a name: its parents */
 	FORM_NUMERIC_EXACT = 1 << 8,	 /* … unless it is an IP address: then nothing more */
@@ -61,6 +63,9 @@ struct plan_parameter {
 
 /* The row of a parameter, or NULL. "" is the one for keys that are asked as they are. */
 const struct plan_parameter *plan_parameter_find(const char *name);
+
+/* The name that somebody who wrote `word` most likely meant, or NULL. */
+const char *plan_parameter_closest(const char *word);
 
 /* The rows by number, NULL behind the last: for messages and manual pages. */
 const struct plan_parameter *plan_parameter_at(size_t at);

@@ -195,7 +195,7 @@ static bool is_dashes(const char *at, const struct dialect *dialect)
 {
 	if (strncmp(at, "--", 2) != 0)
 		return false;
-	return !dialect->hash_comments || (unsigned char)at[2] <= ' ';
+	return !dialect->hash_comments || (at[2] && (unsigned char)at[2] <= ' ');
 }
 
 /* The end of the comment that starts at `at`, or NULL if none does. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { BUSY_WAIT_LEAST_MS = 2, BUSY_WAIT_MOST_MS = 50 };
+enum { BUSY_WAIT_LEAST_MS = 2, BUSY_WAIT_MOST_MS = 50, LOCK_PATIENCE_MS = 1000 };
 
 void source_init(struct source *source, const struct source_config *config)
 {
@@ -21,24 +21,41 @@ const char *source_state_text(enum source_state state)
 	return texts[state];
 }
 
-/* The one place where a source's state changes, and so the one line in the log for it. */
+/*
+ * The one place where a source's state changes, and so the one line in the log for it. A lock is
+ * not worth a line before somebody has had to wait for it: see source_complain().
+ */
 static void source_set_state(
-	struct source *source, enum source_state state, const struct error *why)
+	struct source *source, enum source_state state, const struct error *why, uint64_t now)
 {
+	enum source_state old = source->state;
+
 	if (why)
 		source->why = *why;
-	if (source->state == state)
+	if (old == state)
 		return;
-	if (state == SOURCE_UP && source->state == SOURCE_UNUSED)
-		log_debug("source=%s state=up", source->config->name);
-	else if (state == SOURCE_UP)
-		log_info("source=%s state=up: lookups are answered again", source->config->name);
-	else
-		log_warning("source=%s state=%s reason=\"%s\": lookups %s", source->config->name,
-			source_state_text(state), source->why.text,
-			state == SOURCE_DOWN ? "are answered \"try later\" until it is mended"
-					     : "wait until their deadline");
 	source->state = state;
+	source->since = now;
+	if (state == SOURCE_DOWN) {
+		source->complained = true;
+		log_warning(
+			"source=%s state=down reason=\"%s\": lookups are answered \"try later\" "
+			"until it is mended",
+			source->config->name, source->why.text);
+	} else if (state == SOURCE_UP && source->complained) {
+		source->complained = false;
+		log_info("source=%s state=up: lookups are answered again", source->config->name);
+	}
+}
+
+/* Says once that lookups have to wait for a lock. */
+static void source_complain(struct source *source)
+{
+	if (source->state != SOURCE_LOCKED || source->complained)
+		return;
+	source->complained = true;
+	log_warning("source=%s state=locked reason=\"%s\": lookups wait until their deadline",
+		source->config->name, source->why.text);
 }
 
 static void source_close(struct source *source)
@@ -60,7 +77,7 @@ static void source_lose(struct source *source, const struct error *why, uint64_t
 {
 	source_close(source);
 	source->retry_at = now + (uint64_t)source->config->settings->retry_interval;
-	source_set_state(source, SOURCE_DOWN, why);
+	source_set_state(source, SOURCE_DOWN, why, now);
 }
 
 /* Opens if need be. Returns -1, with source->why, when there is no connection to be had now. */
@@ -96,7 +113,7 @@ static enum progress source_run(struct source *source, struct batch *batch, uint
 		rows_clear(batch->questions[0].rows); /* of a connection that was lost half-way */
 		progress = backend->start(source->conn, batch);
 		if (progress == DONE)
-			source_set_state(source, SOURCE_UP, NULL);
+			source_set_state(source, SOURCE_UP, NULL, now);
 		if (progress != LOST)
 			return progress;
 		if (is_new) {
@@ -110,6 +127,7 @@ static enum progress source_run(struct source *source, struct batch *batch, uint
 
 static void ask_fail(struct ask *ask, struct source *source, uint64_t now)
 {
+	source_complain(source);
 	ask->question.status = TRY_LATER;
 	error_set(ask->question.why, "source %s: %s", source->config->name, source->why.text);
 	ask->done(ask, now);
@@ -125,7 +143,7 @@ static bool source_try(struct source *source, struct ask *ask, uint64_t now)
 		ask->done(ask, now);
 		return true;
 	case BUSY:
-		source_set_state(source, SOURCE_LOCKED, ask->question.why);
+		source_set_state(source, SOURCE_LOCKED, ask->question.why, now);
 		if (now < ask->deadline)
 			return false;
 		/* fall through */
@@ -190,6 +208,8 @@ uint64_t source_tick(struct source *source, uint64_t now)
 		DL_PREPEND(source->waiting, ask);
 		break;
 	}
+	if (source->waiting && now - source->since >= LOCK_PATIENCE_MS)
+		source_complain(source);
 	if (source->busy_wait < BUSY_WAIT_MOST_MS)
 		source->busy_wait *= 2;
 	source->busy_at = now + source->busy_wait;

@@ -28,6 +28,8 @@ struct source {
 	const struct source_config *config; /* borrowed */
 	void *conn;			    /* owned; NULL while closed */
 	enum source_state state;
+	uint64_t since;	     /* ms; when the state began */
+	bool complained;     /* the log's last word on it was bad */
 	struct error why;    /* of the state */
 	uint64_t retry_at;   /* ms; while closed: when to open again */
 	uint64_t busy_at;    /* ms; while asks wait: when to ask again */

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <utlist.h>
 
 enum {
@@ -64,6 +65,7 @@ void conn_close(struct conn *conn)
 	}
 	DL_DELETE(listener->conns, conn);
 	listener->conn_count--;
+	listener->loop->conn_count--;
 	uv_close((uv_handle_t *)&conn->handle, on_closed);
 }
 
@@ -89,13 +91,14 @@ static int conn_flush(struct conn *conn)
 
 	if (conn->sending.size || !conn->out.size)
 		return 0;
+	conn->since = loop_now(conn->listener->loop);
 	sent = uv_try_write(&conn->handle.stream, &bytes, 1);
 	if (sent < 0 && sent != UV_EAGAIN)
 		return -1;
 	buf_consume(&conn->out, sent < 0 ? 0 : (size_t)sent);
 	if (!conn->out.size) {
 		if (conn->out.room > KEEP_BYTES)
-			buf_finish(&conn->out);
+			buf_wipe(&conn->out);
 		return 0;
 	}
 	conn->sending = conn->out;
@@ -155,6 +158,7 @@ static void conn_collect(struct conn *conn)
 
 		conn->first = exchange->next;
 		conn->in_flight--;
+		conn->held -= exchange->bytes.size;
 		buf_add_slice(&conn->out, buf_slice(&exchange->bytes));
 		exchange_end(exchange, conn->listener->loop);
 	}
@@ -174,6 +178,7 @@ static void exchange_done(void *owner, const struct reply *reply)
 	if (exchange != conn->first) {
 		exchange->answered = true;
 		conn_put(conn, reply, &exchange->bytes);
+		conn->held += exchange->bytes.size;
 		return;
 	}
 	conn->first = exchange->next;
@@ -214,7 +219,7 @@ static void conn_refuse(struct conn *conn, const struct error *why)
 static bool conn_is_full(const struct conn *conn)
 {
 	return conn->in_flight >= IN_FLIGHT_MAX ||
-	       conn->out.size + conn->sending.size >= OUT_MAX_BYTES;
+	       conn->held + conn->out.size + conn->sending.size >= OUT_MAX_BYTES;
 }
 
 /* Serves the requests at the front of the bytes. Returns how many bytes are done with. */
@@ -276,16 +281,22 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init(conn->listener->loop->read_buffer, READ_BUFFER_BYTES);
 }
 
+/* Reads no more. What is under way is answered, then the connection is closed. */
+static void conn_stop_reading(struct conn *conn)
+{
+	uv_read_stop(&conn->handle.stream);
+	buf_finish(&conn->in);
+	conn->ending = true;
+	conn->lingering = true;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
 	struct conn *conn = stream->data;
 
 	if (size == UV_EOF && !conn->lingering) {
 		/* The client may have closed only its sending side: what it asked is answered. */
-		uv_read_stop(stream);
-		conn->ending = true;
-		buf_finish(&conn->in);
-		conn->lingering = true;
+		conn_stop_reading(conn);
 		conn_settle(conn);
 	} else if (size < 0) {
 		conn_close(conn);
@@ -332,6 +343,19 @@ static void conn_resume(struct conn *conn)
 	conn_take(conn, NULL, 0);
 }
 
+/* Whether there is nothing to read: a request that is in the socket already will be answered. */
+static bool conn_is_drained(const struct conn *conn)
+{
+	uv_os_fd_t fd;
+	int unread = 0;
+
+	if (conn->paused)
+		return false;
+	if (uv_fileno((const uv_handle_t *)&conn->handle, &fd) == 0)
+		ioctl(fd, FIONREAD, &unread);
+	return unread == 0;
+}
+
 /* After anything has happened: sends what there is, then decides what comes next. */
 static void conn_settle(struct conn *conn)
 {
@@ -346,6 +370,8 @@ static void conn_settle(struct conn *conn)
 			break;
 		conn_resume(conn);
 	}
+	if (conn->leaving && !conn->ending && conn_is_drained(conn))
+		conn_stop_reading(conn);
 	if (conn->ending && !conn->in_flight && !conn->out.size && !conn->sending.size)
 		conn_linger(conn);
 	loop_tick(conn->listener->loop);
@@ -353,11 +379,9 @@ static void conn_settle(struct conn *conn)
 
 void conn_end(struct conn *conn)
 {
-	conn->ending = true;
-	if (conn->processing)
-		return; /* it was one of its own requests that led here */
-	buf_finish(&conn->in);
-	conn_settle(conn);
+	conn->leaving = true;
+	if (!conn->processing) /* else it was one of its own requests that led here */
+		conn_settle(conn);
 }
 
 void conn_sweep(struct conn *conn, uint64_t now)
@@ -374,8 +398,9 @@ void conn_sweep(struct conn *conn, uint64_t now)
 	} else if (conn->in.size && !conn->paused && !conn->in_flight &&
 		   since > (uint64_t)listener->request_timeout) {
 		error_set(&why, "the request was not whole after request_timeout");
+		buf_finish(&conn->in);
+		conn->ending = true;
 		conn_refuse(conn, &why);
-		conn_end(conn);
 	} else if (conn_idle(conn, now) > (uint64_t)listener->idle_timeout) {
 		conn_close(conn);
 	}
@@ -395,6 +420,7 @@ int conn_accept(struct listener *listener)
 	conn->handle.stream.data = conn;
 	DL_APPEND(listener->conns, conn);
 	listener->conn_count++;
+	listener->loop->conn_count++;
 	listener->handle_count++;
 	code = uv_accept(&listener->handle.stream, &conn->handle.stream);
 	if (code == 0 && !listener->endpoint.is_unix)

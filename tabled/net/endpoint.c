@@ -1,7 +1,6 @@
 #include "net/endpoint.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -13,8 +12,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024 };
-
 static int parse_unix(const char *path, struct endpoint *endpoint, struct error *why)
 {
 	if (*path != '/')
@@ -24,6 +21,17 @@ static int parse_unix(const char *path, struct endpoint *endpoint, struct error 
 	endpoint->is_unix = true;
 	snprintf(endpoint->host, sizeof(endpoint->host), "%s", path);
 	return 0;
+}
+
+/* A number from 1 to 65535, or the name of a service. */
+static bool is_port(const char *text)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9')
+		return getservbyname(text, "tcp") != NULL;
+	return !*end && number > 0 && number <= 65535;
 }
 
 static int parse_inet(const char *text, struct endpoint *endpoint, struct error *why)
@@ -43,6 +51,8 @@ static int parse_inet(const char *text, struct endpoint *endpoint, struct error 
 	}
 	snprintf(endpoint->host, sizeof(endpoint->host), "%.*s", (int)size, text);
 	snprintf(endpoint->port, sizeof(endpoint->port), "%s", colon + 1);
+	if (!is_port(endpoint->port))
+		return error_set(why, "\"inet:%s\": \"%s\" is no port", text, endpoint->port);
 	return 0;
 }
 
@@ -65,28 +75,33 @@ static struct sockaddr_un unix_address(const struct endpoint *endpoint)
 	return address;
 }
 
-static int new_socket(int family, struct error *why)
+static int new_socket(int family, int flags, struct error *why)
 {
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
 	if (fd < 0)
 		error_set(why, "socket: %s", strerror(errno));
 	return fd;
 }
 
-static int unix_connect(const struct endpoint *endpoint, struct error *why)
+static int unix_connect(const struct endpoint *endpoint, int flags, struct error *why)
 {
 	struct sockaddr_un address = unix_address(endpoint);
-	int fd = new_socket(AF_UNIX, why);
+	int fd = new_socket(AF_UNIX, flags, why);
+	int code;
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
 		return fd;
-	error_set(why, "%s: %s", endpoint->host, strerror(errno));
+	code = errno;
 	close(fd);
-	return -1;
+	errno = code;
+	return error_set(why, "%s: %s", endpoint->host, strerror(code));
 }
 
-/* Removes what a daemon that is gone has left. Returns -1 if there is something else. */
+/*
+ * Removes what a daemon that is gone has left. Returns -1 if there is something else: only a
+ * refused connection proves that nobody listens.
+ */
 static int remove_stale(const struct endpoint *endpoint, struct error *why)
 {
 	struct stat file;
@@ -97,16 +112,18 @@ static int remove_stale(const struct endpoint *endpoint, struct error *why)
 				       : error_set(why, "%s: %s", endpoint->host, strerror(errno));
 	if (!S_ISSOCK(file.st_mode))
 		return error_set(why, "%s exists and is no socket: remove it", endpoint->host);
-	fd = unix_connect(endpoint, NULL);
-	if (fd >= 0) {
+	fd = unix_connect(endpoint, SOCK_NONBLOCK, why);
+	if (fd < 0 && errno == ECONNREFUSED)
+		return unlink(endpoint->host) == 0
+			       ? 0
+			       : error_set(why, "%s: %s", endpoint->host, strerror(errno));
+	if (fd >= 0)
 		close(fd);
-		return error_set(why,
-			"%s: another process listens there; is tabled running already?",
+	/* EAGAIN: somebody listens, and has no time. */
+	if (fd >= 0 || errno == EAGAIN)
+		error_set(why, "%s: another process listens there; is tabled running already?",
 			endpoint->host);
-	}
-	if (unlink(endpoint->host) < 0)
-		return error_set(why, "%s: %s", endpoint->host, strerror(errno));
-	return 0;
+	return -1;
 }
 
 /* A user's number by name or number; -1 stays "don't change". */
@@ -146,17 +163,22 @@ static int set_access(
 
 	if (find_user(access->owner, &owner, why) < 0 || find_group(access->group, &group, why) < 0)
 		return -1;
-	if (chmod(endpoint->host, access->mode) < 0)
-		return error_set(why, "%s: chmod: %s", endpoint->host, strerror(errno));
 	if ((owner != (uid_t)-1 || group != (gid_t)-1) && chown(endpoint->host, owner, group) < 0)
 		return error_set(why,
 			"%s: chown: %s (only root may give a socket to another owner)",
 			endpoint->host, strerror(errno));
+	if (chmod(endpoint->host, access->mode) < 0)
+		return error_set(why, "%s: chmod: %s", endpoint->host, strerror(errno));
 	return 0;
 }
 
-static int unix_listen(int fd, const struct endpoint *endpoint,
-	const struct endpoint_access *access, struct error *why)
+static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t size)
+{
+	return bind(fd, address, size) == 0 ? listen(fd, ENDPOINT_BACKLOG) : -1;
+}
+
+static int unix_bind(int fd, const struct endpoint *endpoint, const struct endpoint_access *access,
+	struct error *why)
 {
 	struct sockaddr_un address = unix_address(endpoint);
 	mode_t mask;
@@ -166,7 +188,7 @@ static int unix_listen(int fd, const struct endpoint *endpoint,
 		return -1;
 	/* Nobody may connect before owner and mode are what they should be. */
 	mask = umask(0777);
-	bound = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	bound = bind_and_listen(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(mask);
 	if (bound < 0)
 		return error_set(why, "%s: %s", endpoint->host, strerror(errno));
@@ -175,6 +197,18 @@ static int unix_listen(int fd, const struct endpoint *endpoint,
 		return -1;
 	}
 	return 0;
+}
+
+static int unix_listen(
+	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
+{
+	int fd = new_socket(AF_UNIX, SOCK_NONBLOCK, why);
+
+	if (fd >= 0 && unix_bind(fd, endpoint, access, why) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
 static struct addrinfo *resolve(const struct endpoint *endpoint, int flags, struct error *why)
@@ -189,62 +223,52 @@ static struct addrinfo *resolve(const struct endpoint *endpoint, int flags, stru
 	return found;
 }
 
-static int inet_socket(const struct endpoint *endpoint, int flags, struct error *why,
-	int (*use)(int fd, const struct sockaddr *address, socklen_t size))
-{
-	struct addrinfo *found = resolve(endpoint, flags, why);
-	int fd = -1, one = 1;
+/* What makes a socket one that listens or one that is connected: bind_and_listen(), connect(). */
+typedef int socket_use(int fd, const struct sockaddr *address, socklen_t size);
 
-	if (!found)
+static int inet_open(const struct endpoint *endpoint, const struct addrinfo *address, int flags,
+	socket_use *use, struct error *why)
+{
+	int fd = new_socket(address->ai_family, flags, why);
+	int one = 1;
+
+	if (fd < 0)
 		return -1;
-	fd = new_socket(found->ai_family, why);
-	if (fd >= 0) {
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-		if (found->ai_family == AF_INET6)
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-		if (use(fd, found->ai_addr, found->ai_addrlen) < 0) {
-			error_set(why, "inet:%s:%s: %s", endpoint->host, endpoint->port,
-				strerror(errno));
-			close(fd);
-			fd = -1;
-		}
-	}
-	freeaddrinfo(found);
-	return fd;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (address->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (use(fd, address->ai_addr, address->ai_addrlen) == 0)
+		return fd;
+	error_set(why, "inet:%s:%s: %s", endpoint->host, endpoint->port, strerror(errno));
+	close(fd);
+	return -1;
 }
 
-static int open_listener(
-	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
+/* A name may have addresses that this machine can't use, as localhost has without IPv6. */
+static int inet_open_any(const struct endpoint *endpoint, struct addrinfo *addresses, int flags,
+	socket_use *use, struct error *why)
 {
-	int fd;
+	int fd = -1;
 
-	if (!endpoint->is_unix)
-		return inet_socket(endpoint, AI_PASSIVE, why, bind);
-	fd = new_socket(AF_UNIX, why);
-	if (fd >= 0 && unix_listen(fd, endpoint, access, why) < 0) {
-		close(fd);
-		return -1;
-	}
+	for (const struct addrinfo *at = addresses; at && fd < 0; at = at->ai_next)
+		fd = inet_open(endpoint, at, flags, use, why);
+	if (addresses)
+		freeaddrinfo(addresses);
 	return fd;
 }
 
 int endpoint_listen(
 	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
 {
-	int fd = open_listener(endpoint, access, why);
-
-	if (fd < 0)
-		return -1;
-	if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && listen(fd, BACKLOG) == 0)
-		return fd;
-	error_set(why, "listen: %s", strerror(errno));
-	close(fd);
-	return -1;
+	if (endpoint->is_unix)
+		return unix_listen(endpoint, access, why);
+	return inet_open_any(
+		endpoint, resolve(endpoint, AI_PASSIVE, why), SOCK_NONBLOCK, bind_and_listen, why);
 }
 
 int endpoint_connect(const struct endpoint *endpoint, struct error *why)
 {
 	if (endpoint->is_unix)
-		return unix_connect(endpoint, why);
-	return inet_socket(endpoint, 0, why, connect);
+		return unix_connect(endpoint, 0, why);
+	return inet_open_any(endpoint, resolve(endpoint, 0, why), 0, connect, why);
 }

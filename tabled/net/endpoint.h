@@ -11,6 +11,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+/* Clients that may wait to be accepted. */
+enum { ENDPOINT_BACKLOG = 1024 };
+
 struct endpoint {
 	bool is_unix;
 	char host[256]; /* the path of a Unix socket, or a host without brackets */

@@ -32,8 +32,8 @@ struct loop {
 	struct listener *listeners;	/* list */
 	struct signal_handler *signals; /* list */
 	struct exchange *spare;		/* list of exchanges to be used again */
+	size_t conn_count;		/* clients of all listeners */
 	bool stopping;
-	uint64_t stop_deadline; /* ms */
 	char read_buffer[READ_BUFFER_BYTES];
 };
 
@@ -59,6 +59,7 @@ struct listener {
 	uint64_t accepted, requests, refused;
 	bool waiting; /* a client stands at the door: there are max_connections already */
 	bool closing;
+	uint64_t close_deadline; /* ms; while closing: when the last clients are cut off */
 	struct log_limit limit;
 	struct listener *prev, *next;
 };
@@ -77,8 +78,14 @@ int listener_can_become(
 /* Takes over the options of a configuration. */
 void listener_configure(struct listener *listener, const struct listener_config *config);
 
-/* Takes no more clients, ends those it has and removes the socket's file. */
+/*
+ * Takes no more clients and removes the socket's file. Those it has get their answers, within
+ * CLOSE_MS.
+ */
 void listener_close(struct listener *listener);
+
+/* Each second: looks for clients past their time, and for room for the one at the door. */
+void listener_sweep(struct listener *listener, uint64_t now);
 
 /* A client's handle is closed: lets in the one at the door, or frees a closed listener. */
 void listener_lost_conn(struct listener *listener);
@@ -102,12 +109,14 @@ struct conn {
 	struct listener *listener;
 	struct exchange *first, *last; /* queue, oldest first */
 	size_t in_flight;
+	size_t held;	    /* bytes of replies that wait for those before them */
 	struct buf in;	    /* the beginning of a request, or requests that wait for their turn */
 	struct buf out;	    /* replies to be written */
 	struct buf sending; /* replies that libuv writes */
 	uint64_t since;	    /* ms; when it last got or sent something whole */
 	bool paused;	    /* not reading: it has too much under way */
 	bool processing;    /* requests are being cut; replies are written afterwards */
+	bool leaving;	    /* ends once there is nothing to read */
 	bool ending;	    /* no more requests are taken; closed when all is answered */
 	bool lingering;	    /* all is answered; what it still sends is thrown away */
 	bool closed;
@@ -120,10 +129,10 @@ int conn_accept(struct listener *listener);
 /* Closes at once; replies that are under way are dropped. */
 void conn_close(struct conn *conn);
 
-/* Takes no more requests; closes when all is answered and sent. */
+/* Takes no more requests than were sent by now; closes when all is answered and sent. */
 void conn_end(struct conn *conn);
 
-/* Closes or ends the client if it is past one of its listener's timeouts. */
+/* Closes the client, or ends it, if it is past one of its listener's timeouts. */
 void conn_sweep(struct conn *conn, uint64_t now);
 
 /* How long the client has done nothing and owes nothing, in ms; 0 if it is busy. */

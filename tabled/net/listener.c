@@ -3,10 +3,11 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utlist.h>
 
-enum { EVICT_AFTER_MS = 1000 };
+enum { EVICT_AFTER_MS = 1000, CLOSE_MS = 10000 };
 
 /* clang-format off */
 #define FIELD(name) offsetof(struct listener_settings, name)
@@ -56,17 +57,42 @@ static struct conn *longest_idle(const struct listener *listener, uint64_t now)
 	return found;
 }
 
+/*
+ * How many clients the process can have: some descriptors are left for databases and files, since
+ * a crowd at the door must not keep those inside from being answered.
+ */
+static uint64_t most_clients(void)
+{
+	enum { KEPT_BACK = 64 };
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return UINT64_MAX;
+	return limit.rlim_cur > 2 * KEPT_BACK ? limit.rlim_cur - KEPT_BACK : limit.rlim_cur / 2;
+}
+
+/* The name of the limit that keeps a further client out, or NULL. */
+static const char *listener_limit(const struct listener *listener)
+{
+	if ((int64_t)listener->conn_count >= listener->max_connections)
+		return "max_connections";
+	if (listener->loop->conn_count >= most_clients())
+		return "the system's limit of open files";
+	return NULL;
+}
+
 /* Makes room for a client. Postfix reconnects by itself when an idle connection is closed. */
 static bool listener_has_room(struct listener *listener)
 {
+	const char *limit = listener_limit(listener);
 	uint64_t now = loop_now(listener->loop);
 	struct conn *idle;
 
-	if ((int64_t)listener->conn_count < listener->max_connections)
+	if (!limit)
 		return true;
-	if (log_limit_pass(&listener->limit, now, "refused clients"))
-		log_warning("listener=%s: max_connections = %zu is reached", listener->address,
-			listener->conn_count);
+	if (!listener->waiting && log_limit_pass(&listener->limit, now, "refused clients"))
+		log_warning("listener=%s: %s is reached with %zu clients here", listener->address,
+			limit, listener->conn_count);
 	idle = longest_idle(listener, now);
 	if (idle)
 		conn_close(idle);
@@ -122,7 +148,6 @@ static void on_closed(uv_handle_t *handle)
 struct listener *listener_create(struct loop *loop, const struct listener_config *config,
 	const struct endpoint *endpoint, int fd)
 {
-	enum { BACKLOG = 1024 };
 	struct listener *listener = memory_new(1, sizeof(*listener));
 
 	listener->loop = loop;
@@ -141,7 +166,7 @@ struct listener *listener_create(struct loop *loop, const struct listener_config
 		uv_tcp_open(&listener->handle.tcp, fd);
 	}
 	listener->handle.stream.data = listener;
-	uv_listen(&listener->handle.stream, BACKLOG, on_connection);
+	uv_listen(&listener->handle.stream, ENDPOINT_BACKLOG, on_connection);
 	listener->handle_count = 1;
 	DL_APPEND(loop->listeners, listener);
 	return listener;
@@ -191,10 +216,35 @@ void listener_close(struct listener *listener)
 	if (listener->closing)
 		return;
 	listener->closing = true;
+	listener->close_deadline = loop_now(listener->loop) + CLOSE_MS;
 	/* The file first: once the socket is closed, the name may be somebody else's. */
 	if (listener->endpoint.is_unix)
 		unlink(listener->endpoint.host);
 	listener->waiting = false;
 	end_conns(listener);
 	uv_close((uv_handle_t *)&listener->handle, on_closed);
+}
+
+static void cut_off_conns(struct listener *listener)
+{
+	struct conn *conn, *next;
+
+	log_warning("listener=%s: closing: %zu clients that are still busy are disconnected",
+		listener->address, listener->conn_count);
+	DL_FOREACH_SAFE (listener->conns, conn, next) {
+		conn_close(conn);
+	}
+}
+
+void listener_sweep(struct listener *listener, uint64_t now)
+{
+	struct conn *conn, *next;
+
+	DL_FOREACH_SAFE (listener->conns, conn, next) {
+		conn_sweep(conn, now);
+	}
+	if (listener->waiting)
+		listener_accept(listener);
+	if (listener->closing && listener->conns && now >= listener->close_deadline)
+		cut_off_conns(listener);
 }

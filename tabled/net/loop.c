@@ -3,11 +3,12 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <utlist.h>
 
-enum { SWEEP_MS = 1000, STOP_MS = 10000 };
+enum { SWEEP_MS = 1000 };
 
 struct signal_handler {
 	uv_signal_t signal;
@@ -71,34 +72,14 @@ void loop_tick(struct loop *loop)
 		uv_timer_start(&loop->tick, on_tick, 1, 0);
 }
 
-/* Past the time that stopping may take: lookups get "try later", clients are cut off. */
-static void loop_give_up(struct loop *loop)
-{
-	struct listener *listener;
-	struct conn *conn, *next;
-
-	log_warning("stopping: clients that are still busy are disconnected");
-	DL_FOREACH (loop->listeners, listener) {
-		DL_FOREACH_SAFE (listener->conns, conn, next) {
-			conn_close(conn);
-		}
-	}
-}
-
 static void on_sweep(uv_timer_t *timer)
 {
 	struct loop *loop = timer->data;
-	uint64_t now = loop_now(loop);
-	struct listener *listener, *next_listener;
-	struct conn *conn, *next;
+	struct listener *listener;
 
-	DL_FOREACH_SAFE (loop->listeners, listener, next_listener) {
-		DL_FOREACH_SAFE (listener->conns, conn, next) {
-			conn_sweep(conn, now);
-		}
+	DL_FOREACH (loop->listeners, listener) {
+		listener_sweep(listener, loop_now(loop));
 	}
-	if (loop->stopping && now >= loop->stop_deadline)
-		loop_give_up(loop);
 }
 
 static void on_rest(uv_prepare_t *prepare)
@@ -299,6 +280,23 @@ void loop_lost_listener(struct loop *loop)
 		close_timers(loop);
 }
 
+/*
+ * A process that stops is not to be hurried: once libuv lets go of a signal, the next one would
+ * kill it. So they are blocked first, and stay so.
+ */
+static void ignore_signals(struct loop *loop)
+{
+	struct signal_handler *handler;
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (handler = loop->signals; handler; handler = handler->next)
+		sigaddset(&signals, handler->signal.signum);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	for (handler = loop->signals; handler; handler = handler->next)
+		uv_signal_stop(&handler->signal);
+}
+
 void loop_stop(struct loop *loop)
 {
 	struct listener *listener, *next;
@@ -306,7 +304,7 @@ void loop_stop(struct loop *loop)
 	if (loop->stopping)
 		return;
 	loop->stopping = true;
-	loop->stop_deadline = loop_now(loop) + STOP_MS;
+	ignore_signals(loop);
 	DL_FOREACH_SAFE (loop->listeners, listener, next) {
 		listener_close(listener);
 	}

@@ -43,7 +43,10 @@ struct engine *loop_engine(const struct loop *loop);
 /* Runs until loop_stop() and until what was under way then is answered. */
 void loop_run(struct loop *loop);
 
-/* Takes no more clients and requests, lets loop_run() return when the rest is done. */
+/*
+ * Takes no more clients and requests, lets loop_run() return when the rest is done. From then on
+ * the process does not see the signals of loop_on_signal().
+ */
 void loop_stop(struct loop *loop);
 
 /* Calls back, in the loop's thread, whenever the process gets the signal. */

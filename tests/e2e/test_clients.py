@@ -1,236 +1,45 @@
 """
-Clients that behave badly, and operators that do things at a bad moment: whoever else is connected
-must not notice, no answer may be wrong or lost, and memory stays bounded.
+Clients that behave badly: they send too much, read too little, stop half-way, vanish. Whoever else
+is connected must not notice, no answer may be wrong or lost, and memory stays bounded.
 """
 
 import contextlib
 import json
-import os
 import random
+import re
 import resource
-import signal
-import socket
-import sqlite3
-import stat
-import struct
-import subprocess
 import threading
 import time
 
 import pytest
 
-from support.daemon import Daemon, DaemonError, has_ipv6, program, sanitizer_environment
+from support.client import (
+    CONTROL, MEGABYTE, SOCKETMAP, TCP_TABLE, Client, Flood, answer, assert_well, base_config,
+    listener_status, locked_database, make_daemon, memory, netstring, open_files, status, wait_until,
+    wait_until_asked, wait_until_locked)
+from support.daemon import has_ipv6
 
-PATIENCE = 30  # seconds; never a promise of speed
-MEGABYTE = 1 << 20
-
-# AddressSanitizer keeps what was freed: little of it, since memory is measured here.
-LEAN = {"ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=1:" + os.environ.get("ASAN_OPTIONS", "")}
-
-SOURCES = """
-memory demo { rows = { "aliases alice@example.com bob@example.com" } }
-sqlite mail { path = "@DIR@/mail.db"  query_timeout = "%s" }
-map fixed { source = demo  query = "aliases '%%s'" }
-map echo { source = mail  query = "SELECT 'echo-%%s'" }
-map sized { source = mail  query = "SELECT printf('%%%%.*c', '%%s', 'x')" }
-"""
-# Reads a table, and so waits for the lock.
-SLOW = """
-map slow { source = mail  query = "SELECT 'slow-%s' FROM one" }
-"""
-LISTENERS = """
-socketmap { listen = "unix:@DIR@/socketmap"  %s }
-tcp_table { listen = "unix:@DIR@/tcp_table"  map = fixed  %s }
-control { listen = "unix:@DIR@/control"  %s }
-"""
-SOCKETMAP = "unix:@DIR@/socketmap"
-TCP_TABLE = "unix:@DIR@/tcp_table"
-CONTROL = "unix:@DIR@/control"
-
-
-def base_config(options="", query_timeout="20s"):
-    return SOURCES % query_timeout + SLOW + LISTENERS % (options, options, options)
-
-
-def make_daemon(config):
-    """A daemon that is not started yet, with the database that its `mail` reads."""
-    daemon = Daemon(config, environment=LEAN)
-    with sqlite3.connect(daemon.path("mail.db")) as database:
-        database.execute("CREATE TABLE one (n INTEGER)")
-        database.execute("INSERT INTO one VALUES (1)")
-    database.close()
-    return daemon
+INET = 'socketmap { listen = "inet:127.0.0.1:@PORT:socketmap@" }\n'
+INET_ENDPOINT = "inet:127.0.0.1:@PORT:socketmap@"
 
 
 @pytest.fixture
 def daemon():
-    with make_daemon(base_config()) as running:
+    with make_daemon(base_config() + INET) as running:
         yield running
 
 
-@contextlib.contextmanager
-def locked_database(daemon):
-    """Somebody else writes to it; yields what ends that."""
-    lock = sqlite3.connect(daemon.path("mail.db"), isolation_level=None)
-    lock.execute("BEGIN EXCLUSIVE")
-    try:
-        yield lock.rollback
-    finally:
-        lock.close()
+# Too much at a time.
 
-
-def netstring(text):
-    data = text.encode()
-    return b"%d:%s," % (len(data), data)
-
-
-class Client:
-    """A connection to a listener, and the replies that come over it."""
-
-    def __init__(self, daemon, endpoint=SOCKETMAP):
-        self.socket = daemon.connect(endpoint, PATIENCE)
-        self.input = self.socket.makefile("rb")
-
-    def ask(self, map_name, *keys):
-        """Sends socketmap requests in one go."""
-        self.socket.sendall(b"".join(netstring(f"{map_name} {key}") for key in keys))
-        return self
-
-    def say(self, text):
-        self.socket.sendall(text.encode() + b"\n")
-        return self
-
-    def reply(self):
-        """The next netstring; None at the end of the connection."""
-        length = b""
-        while not length.endswith(b":"):
-            byte = self.input.read(1)
-            if not byte:
-                assert not length, "the connection ended inside a reply"
-                return None
-            length += byte
-        payload = self.input.read(int(length[:-1]) + 1)
-        assert payload.endswith(b",")
-        return payload[:-1].decode()
-
-    def line(self):
-        """The next line; None at the end of the connection."""
-        line = self.input.readline()
-        assert not line or line.endswith(b"\n"), "the connection ended inside a reply"
-        return line[:-1].decode() if line else None
-
-    def command(self, **command):
-        return json.loads(self.say(json.dumps(command)).line())
-
-    def is_closed(self):
-        """Waits for the end of the connection, or a reset; False if a reply comes instead."""
-        try:
-            return self.input.read(1) == b""
-        except ConnectionResetError:
-            return True
-
-    def half_close(self):
-        self.socket.shutdown(socket.SHUT_WR)
-
-    def reset(self):
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
-
-    def close(self):
-        self.input.close()
-        self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-
-def wait_until(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"this did not come: {what}"
-        time.sleep(0.01)
-
-
-def answer(daemon, map_name="fixed", key="alice@example.com", endpoint=SOCKETMAP):
-    """What a new client is told."""
-    with Client(daemon, endpoint) as client:
-        return client.ask(map_name, key).reply()
-
-
-def is_well(daemon):
-    assert answer(daemon) == "OK bob@example.com"
-    assert answer(daemon, "echo", "well") == "OK echo-well"
-
-
-def status(daemon):
-    with Client(daemon, CONTROL) as client:
-        return client.command(command="status")
-
-
-def requests_seen(daemon, address):
-    return sum(listener["requests"] for listener in status(daemon)["listeners"]
-               if listener["address"] == daemon.expand(address))
-
-
-def reload(daemon, config=None):
-    """Reloads by the control socket and returns the answer."""
-    if config is not None:
-        daemon.write_config(config)
-    with Client(daemon, CONTROL) as client:
-        return client.command(command="reload")
-
-
-def memory(daemon):
-    """Bytes of memory that the daemon has in use."""
-    with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as lines:
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
-
-
-def open_files(daemon):
-    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
-
-
-class Flood:
-    """Sends all of `data` from a thread of its own, as fast as the daemon takes it."""
-
-    def __init__(self, client, data):
-        self.client, self.data, self.sent = client, memoryview(data), 0
-        self.thread = threading.Thread(target=self._send)
-        self.thread.start()
-
-    def _send(self):
-        try:
-            while self.sent < len(self.data):
-                self.sent += self.client.socket.send(self.data[self.sent:self.sent + 65536])
-        except OSError:
-            pass  # hung up on: the test sees it at its end of the connection
-
-    def wait_until_stuck(self):
-        """Returns when the daemon has taken nothing for a while."""
-        seen = -1
-        while seen != self.sent:
-            seen = self.sent
-            time.sleep(0.5)
-
-    def join(self):
-        self.thread.join(PATIENCE)
-        assert not self.thread.is_alive()
-
-
-# Memory.
-
-def test_client_that_pipelines_and_reads_late(daemon):
+def test_pipelining_without_reading(daemon):
+    """100,000 requests, whose replies are read only when the daemon has stopped taking more."""
     keys = [f"k{number}" for number in range(100_000)]
-    is_well(daemon)
+    assert_well(daemon)
     before = memory(daemon)
     with Client(daemon) as client:
         flood = Flood(client, b"".join(netstring(f"echo {key}") for key in keys))
         flood.wait_until_stuck()
-        assert flood.sent < len(flood.data), "the daemon has taken all: the test tests nothing"
-        is_well(daemon)
+        assert_well(daemon)
         assert memory(daemon) - before < 6 * MEGABYTE
         for key in keys:
             assert client.reply() == f"OK echo-{key}"
@@ -238,32 +47,381 @@ def test_client_that_pipelines_and_reads_late(daemon):
         assert client.ask("echo", "last").reply() == "OK echo-last"
 
 
-def test_clients_that_never_read():
-    """Each of them asks for 90 MB in all, of which it gets none."""
+def test_big_replies_are_never_read():
+    """Each client asks for 90 MB and reads none of it: it is held up, then disconnected."""
     with make_daemon(base_config('request_timeout = "1s"')) as daemon, contextlib.ExitStack() as stack:
-        is_well(daemon)
+        assert_well(daemon)
         before = memory(daemon)
         clients = [stack.enter_context(Client(daemon)) for _ in range(8)]
-        floods = [Flood(client, netstring("sized 90000") * 1000) for client in clients]
+        floods = [Flood(client, netstring("sized 90000") * 1000 + netstring("sized 9") * 40_000) for client in clients]
         daemon.wait_for_log("does not read its replies")
         assert memory(daemon) - before < 16 * MEGABYTE
-        is_well(daemon)
+        assert_well(daemon)
+        wait_until(lambda: listener_status(daemon)["connections"] == 0, "they are disconnected")
         for flood in floods:
             flood.join()
-        wait_until(lambda: status(daemon)["listeners"][0]["connections"] == 0, "all are disconnected")
-        assert memory(daemon) - before < 16 * MEGABYTE
+        assert_well(daemon)
 
 
-def test_replies_that_wait_for_their_turn(daemon):
-    """A locked database holds the first reply up, and so all the big ones behind it."""
-    is_well(daemon)
+def test_replies_behind_one_that_waits(daemon):
+    """The first reply waits for a lock: the big ones behind it must not pile up meanwhile."""
+    assert_well(daemon)
     before = memory(daemon)
-    with locked_database(daemon) as unlock, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(daemon)) for _ in range(4)]
-        sized = SOURCES.replace("SELECT printf", "SELECT printf")  # the same file, for the memory map
-        assert sized
+    with contextlib.ExitStack() as stack, locked_database(daemon) as unlock:
+        clients = [stack.enter_context(Client(daemon)) for _ in range(8)]
         for client in clients:
-            client.ask("slow", "first")
-        wait_until(lambda: status(daemon)["sources"][-1]["state"] == "locked", "the lock is felt")
+            client.ask("slow", "first").send(netstring("sized 90000") * 100)
+        wait_until_locked(daemon)
+        wait_until_asked(daemon, 8 * 3)
+        assert memory(daemon) - before < 16 * MEGABYTE
+        assert_well(daemon)
         unlock()
-    assert before
+        for client in clients:
+            assert client.reply() == "OK slow-first"
+            for _ in range(100):
+                assert client.reply() == "OK " + 90000 * "x"
+
+
+def test_order_of_pipelined_replies(daemon):
+    """Some wait for a lock, others don't; a request that is refused has its turn, too."""
+    with locked_database(daemon) as unlock, Client(daemon) as client:
+        for number in range(50):
+            client.ask("slow", f"a{number}", f"b{number}").ask("echo", number).ask("fixed", "alice@example.com")
+            client.ask("fixed", f"nobody{number}").ask("missing", number).send(b"7:nospace,")
+        wait_until_locked(daemon)
+        assert answer(daemon, "echo", "beside") == "OK echo-beside"
+        unlock()
+        for number in range(50):
+            assert client.reply() == f"OK slow-a{number}"
+            assert client.reply() == f"OK slow-b{number}"
+            assert client.reply() == f"OK echo-{number}"
+            assert client.reply() == "OK bob@example.com"
+            assert client.reply() == "NOTFOUND "
+            assert client.reply().startswith("PERM ")
+            assert client.reply().startswith("PERM ")
+
+
+def test_many_wait_for_a_lock(daemon):
+    """More requests than a client may have under way, from several clients."""
+    with contextlib.ExitStack() as stack, locked_database(daemon) as unlock:
+        clients = [stack.enter_context(Client(daemon)) for _ in range(8)]
+        for client in clients:
+            client.ask("slow", *range(1000))
+        wait_until_locked(daemon)
+        assert_well(daemon)
+        unlock()
+        for client in clients:
+            for number in range(1000):
+                assert client.reply() == f"OK slow-{number}"
+
+
+def test_pipelined_commands(daemon):
+    command = json.dumps({"command": "get", "map": "fixed", "key": "alice@example.com"}).encode() + b"\n"
+    with Client(daemon, CONTROL) as client:
+        flood = Flood(client, command * 20_000 + b'{"command": "status"}\n' * 500)
+        for _ in range(20_000):
+            assert json.loads(client.line()) == {"status": "found", "text": "bob@example.com"}
+        for _ in range(500):
+            assert json.loads(client.line())["status"] == "ok"
+        flood.join()
+        assert client.half_close().rest() == b""
+
+
+# Too little, too late.
+
+def dribble(client, data, stop):
+    """Sends byte after byte until the daemon has had enough."""
+    with contextlib.suppress(OSError):
+        for at in range(len(data)):
+            client.send(data[at:at + 1])
+            if stop.wait(0.2):
+                return
+
+
+@pytest.mark.parametrize("endpoint, data, refusal", [
+    (SOCKETMAP, b"5000:fixed " + b"a" * 5000, rb"\d+:(TEMP|PERM) .*,"),
+    (TCP_TABLE, b"get " + b"a" * 4000, rb"400 .*\n"),
+    (CONTROL, b'{"command": "' + b"a" * 5000, rb'\{"status":"error",.*\}\n'),
+], ids=["socketmap", "tcp_table", "control"])
+def test_slow_loris(endpoint, data, refusal):
+    with make_daemon(base_config('request_timeout = "1s"')) as daemon:
+        stop = threading.Event()
+        with Client(daemon, endpoint) as client:
+            sender = threading.Thread(target=dribble, args=(client, data, stop))
+            sender.start()
+            try:
+                assert re.fullmatch(refusal, client.rest())
+            finally:
+                stop.set()
+                sender.join()
+        daemon.wait_for_log("not whole after request_timeout")
+        assert_well(daemon)
+
+
+def test_slow_answer_is_not_a_slow_client():
+    """What the daemon took long for must not count against the client."""
+    with make_daemon(base_config('request_timeout = "1s"')) as daemon:
+        with locked_database(daemon) as unlock, Client(daemon) as client:
+            # More than the socket takes, so that the daemon has to wait for the client to read.
+            client.ask("slow", "first").ask("sized", *[90000] * 20)
+            wait_until_locked(daemon)
+            time.sleep(2.5)  # longer than request_timeout and than the daemon's look around
+            unlock()
+            time.sleep(0.7)  # less than request_timeout
+            assert client.reply() == "OK slow-first"
+            for _ in range(20):
+                assert client.reply() == "OK " + 90000 * "x"
+        assert "does not read" not in daemon.log()
+
+
+def test_idle_timeout():
+    with make_daemon(base_config('idle_timeout = "1s"', query_timeout="30s")) as daemon:
+        with locked_database(daemon) as unlock, Client(daemon) as busy, Client(daemon) as idle:
+            with Client(daemon) as never_asked:
+                busy.ask("slow", "busy")
+                assert idle.ask("echo", "once").reply() == "OK echo-once"
+                assert idle.rest() == b""
+                assert never_asked.rest() == b""
+            unlock()
+            assert busy.reply() == "OK slow-busy"
+            assert busy.ask("echo", "again").reply() == "OK echo-again"
+
+
+# Ends.
+
+@pytest.mark.parametrize("endpoint", [SOCKETMAP, INET_ENDPOINT], ids=["unix", "inet"])
+def test_half_closed(daemon, endpoint):
+    with Client(daemon, endpoint) as client:
+        client.ask("echo", *range(2000)).send(netstring("sized 90000") * 20).half_close()
+        for number in range(2000):
+            assert client.reply() == f"OK echo-{number}"
+        for _ in range(20):
+            assert client.reply() == "OK " + 90000 * "x"
+        assert client.reply() is None
+
+
+@pytest.mark.parametrize("endpoint", [SOCKETMAP, INET_ENDPOINT], ids=["unix", "inet"])
+def test_half_closed_while_locked(daemon, endpoint):
+    """More requests than may be under way at a time: the end is seen only when all are taken."""
+    with locked_database(daemon) as unlock, Client(daemon, endpoint) as client:
+        client.ask("slow", *range(600)).ask("echo", "end").half_close()
+        wait_until_locked(daemon)
+        unlock()
+        for number in range(600):
+            assert client.reply() == f"OK slow-{number}"
+        assert client.reply() == "OK echo-end"
+        assert client.reply() is None
+
+
+@pytest.mark.parametrize("endpoint, whole, reply, part", [
+    (SOCKETMAP, netstring("fixed alice@example.com"), netstring("OK bob@example.com"), b"27:fixed al"),
+    (TCP_TABLE, b"get alice@example.com\n", b"200 bob@example.com\n", b"get al"),
+    (CONTROL, b'{"command": "get", "map": "fixed", "key": "alice@example.com"}\n',
+     b'{"status":"found","text":"bob@example.com"}\n', b'{"comm'),
+], ids=["socketmap", "tcp_table", "control"])
+def test_half_a_request_and_the_end(daemon, endpoint, whole, reply, part):
+    with Client(daemon, endpoint) as client:
+        assert client.send(part).half_close().rest() == b""
+    with Client(daemon, endpoint) as client:
+        assert client.send(whole + whole + part).half_close().rest() == reply + reply
+    assert_well(daemon)
+
+
+@pytest.mark.parametrize("endpoint", [SOCKETMAP, INET_ENDPOINT], ids=["unix", "inet"])
+def test_resets(daemon, endpoint):
+    """With requests in the socket, under way, and with replies on their way back."""
+    for number in range(100):
+        client = Client(daemon, endpoint).ask("echo", *range(number)).send(netstring("sized 90000") * (number % 7))
+        client.reset()
+    assert_well(daemon)
+    with locked_database(daemon) as unlock:
+        for number in range(50):
+            Client(daemon, endpoint).ask("slow", *range(number)).ask("echo", "x").send(b"9:slo").reset()
+        with Client(daemon, endpoint) as client:
+            client.ask("slow", "stays")
+            wait_until_locked(daemon)
+            unlock()
+            assert client.reply() == "OK slow-stays"
+    wait_until(lambda: listener_status(daemon, endpoint)["connections"] == 0, "none is left")
+    assert_well(daemon)
+
+
+def test_reset_control_clients(daemon):
+    """Commands come back to clients that are gone."""
+    slow = json.dumps({"command": "get", "map": "slow", "key": "x", "explain": True}).encode() + b"\n"
+    with locked_database(daemon) as unlock:
+        for _ in range(20):
+            Client(daemon, CONTROL).send(slow * 20 + b'{"command": "status"}\n').reset()
+        wait_until_locked(daemon)
+        unlock()
+    with Client(daemon, CONTROL) as client:
+        found = client.command(command="get", map="slow", key="x")
+        assert found == {"status": "found", "text": "slow-x"}
+
+
+def test_thousands_come_and_go(daemon):
+    assert_well(daemon)
+    files, before = open_files(daemon), memory(daemon)
+    for number in range(4000):
+        endpoint = (SOCKETMAP, INET_ENDPOINT, TCP_TABLE, CONTROL)[number % 4]
+        with Client(daemon, endpoint) as client:
+            if number % 3 == 0:
+                client.send(b"7:half")
+            elif endpoint in (SOCKETMAP, INET_ENDPOINT):
+                assert client.ask("echo", number).reply() == f"OK echo-{number}"
+    wait_until(lambda: open_files(daemon) == files, "all of them are closed")
+    assert memory(daemon) - before < 4 * MEGABYTE
+    assert listener_status(daemon)["connections"] == 0
+
+
+def test_hundreds_at_a_time(daemon):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(daemon)) for _ in range(400)]
+        for number, client in enumerate(clients):
+            client.ask("echo", number)
+        for number, client in enumerate(clients):
+            assert client.reply() == f"OK echo-{number}"
+
+
+# Limits.
+
+def test_idle_client_makes_room():
+    with make_daemon(base_config("max_connections = 2") + INET) as daemon:
+        with Client(daemon) as oldest, Client(daemon) as second:
+            assert oldest.ask("echo", 1).reply() == "OK echo-1"
+            time.sleep(1.2)  # so that there is one that has been idle longest
+            assert second.ask("echo", 2).reply() == "OK echo-2"
+            with Client(daemon) as third:
+                assert third.ask("echo", 3).reply() == "OK echo-3"
+                assert oldest.rest() == b""
+                assert second.ask("echo", 4).reply() == "OK echo-4"
+        daemon.wait_for_log("max_connections is reached with 2 clients")
+
+
+def test_client_waits_until_another_leaves():
+    inet = INET.replace(" }", " max_connections = 2 }")
+    with make_daemon(base_config() + inet) as daemon:
+        with locked_database(daemon) as unlock:
+            first = Client(daemon, INET_ENDPOINT).ask("slow", 1)
+            second = Client(daemon, INET_ENDPOINT).ask("slow", 2)
+            wait_until_asked(daemon, 2, INET_ENDPOINT)
+            with Client(daemon, INET_ENDPOINT) as third, Client(daemon, INET_ENDPOINT) as fourth:
+                third.ask("echo", 3)
+                fourth.ask("echo", 4)
+                daemon.wait_for_log("max_connections is reached with 2 clients")
+                assert answer(daemon, "echo", "beside") == "OK echo-beside"
+                first.reset()
+                assert third.reply() == "OK echo-3"
+                third.close()
+                assert fourth.reply() == "OK echo-4"
+            unlock()
+            assert second.reply() == "OK slow-2"
+            second.close()
+
+
+def test_client_waits_until_another_is_idle():
+    """Nobody hangs up: the one at the door is let in once there is somebody to be replaced."""
+    with make_daemon(base_config("max_connections = 2")) as daemon:
+        with Client(daemon) as first, Client(daemon) as second:
+            assert first.ask("echo", 1).reply() == "OK echo-1"
+            assert second.ask("echo", 2).reply() == "OK echo-2"
+            with Client(daemon) as third:
+                assert third.ask("echo", 3).reply() == "OK echo-3"
+
+
+def test_limit_of_open_files(daemon):
+    """A crowd waits at the door; those inside are answered, and databases can still be opened."""
+    with Client(daemon) as inside, contextlib.ExitStack() as stack:
+        assert inside.ask("fixed", "alice@example.com").reply() == "OK bob@example.com"
+        _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (100, hard))
+        crowd = [stack.enter_context(Client(daemon)).send(b"27:half") for _ in range(120)]
+        daemon.wait_for_log("the system's limit of open files is reached")
+        assert inside.ask("slow", "x").reply() == "OK slow-x"
+        for client in crowd:
+            client.reset()
+        assert inside.ask("slow", "y").reply() == "OK slow-y"
+        assert_well(daemon)
+
+
+# Garbage.
+
+SEED = 20261122
+
+
+def garbage(draw):
+    """Bytes that are nothing, almost something, or something broken."""
+    return draw.choice([
+        lambda: draw.randbytes(draw.randrange(1, 3000)),
+        lambda: draw.randbytes(draw.randrange(1, 300)).replace(b"\n", b"") + b"\n",
+        lambda: netstring("echo x") * draw.randrange(5) + draw.randbytes(50),
+        lambda: b"%d:" % draw.randrange(1 << 40) + draw.randbytes(20),
+        lambda: b"get " + draw.randbytes(100) + b"\n",
+        lambda: b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        lambda: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + draw.randbytes(200),
+        lambda: b"[" * 60_000 + b"\n",
+        lambda: b'{"command": ' + draw.randbytes(40) + b"}\n",
+        lambda: b'{"command": ["get"], "map": {}, "key": 1}\n{"command": "get", "map": "echo"}\n',
+        lambda: b"x" * 200_000,
+    ])()
+
+
+@pytest.mark.parametrize("endpoint", [SOCKETMAP, TCP_TABLE, CONTROL], ids=["socketmap", "tcp_table", "control"])
+def test_garbage(daemon, endpoint):
+    """Each connection ends, and the daemon has an error for what it could not read."""
+    draw = random.Random(SEED)
+    for _ in range(300):
+        data = garbage(draw)
+        with Client(daemon, endpoint) as client:
+            flood = Flood(client, data)
+            flood.join()
+            with contextlib.suppress(OSError):
+                client.half_close()
+            replies = client.rest()
+        whole = b"\n" in data if endpoint != SOCKETMAP else not data[:1].isdigit()
+        assert replies or not whole, f"no answer to {data[:100]!r}"
+        assert b"NOTFOUND" not in replies, data
+    assert_well(daemon)
+    assert answer_of_protocol(daemon, endpoint)
+    assert len(daemon.log()) < 40_000, "the log is flooded"
+
+
+def answer_of_protocol(daemon, endpoint):
+    """Whether the listener that saw the garbage still answers."""
+    with Client(daemon, endpoint) as client:
+        if endpoint == SOCKETMAP:
+            return client.ask("fixed", "alice@example.com").reply() == "OK bob@example.com"
+        if endpoint == TCP_TABLE:
+            return client.send(b"get alice@example.com\n").line() == "200 bob@example.com"
+        return client.command(command="status")["status"] == "ok"
+
+
+# Several of each.
+
+REQUESTS = {
+    "socketmap": netstring("fixed alice@example.com"),
+    "tcp_table": b"get alice@example.com\n",
+    "control": b'{"command": "get", "map": "fixed", "key": "alice@example.com"}\n',
+}
+
+
+def test_several_listeners():
+    addresses = {
+        "socketmap": ["unix:@DIR@/s1", "unix:@DIR@/s2", "inet:127.0.0.1:@PORT:s3@", "inet:localhost:@PORT:s4@"],
+        "tcp_table": ["unix:@DIR@/t1", "inet:127.0.0.1:@PORT:t2@", "inet:127.0.0.1:@PORT:t3@"],
+        "control": ["unix:@DIR@/c1", "unix:@DIR@/c2", "inet:127.0.0.1:@PORT:c3@"],
+    }
+    if has_ipv6():
+        for number, protocol in enumerate(addresses):
+            addresses[protocol].append(f"inet:[::1]:@PORT:six{number}@")
+        # The same port for both families, each with its own socket.
+        addresses["socketmap"].append("inet:[::1]:@PORT:s3@")
+    listeners = "".join(f'{protocol} {{ listen = "{address}" {"map = fixed" * (protocol == "tcp_table")} }}\n'
+                        for protocol, some in addresses.items() for address in some)
+    with make_daemon(base_config() + listeners) as daemon:
+        for protocol, some in addresses.items():
+            for address in some:
+                with Client(daemon, address) as client:
+                    reply = client.send(REQUESTS[protocol]).half_close().rest()
+                    assert b"bob@example.com" in reply, address
+        assert len(status(daemon)["listeners"]) == 3 + sum(map(len, addresses.values()))

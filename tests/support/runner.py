@@ -128,7 +128,7 @@ def suite_format():
     """The style that .clang-format and the house's own rules can check."""
     files = run(['git', 'ls-files', '*.c', '*.h'])[1].split()
     return (one(['clang-format', '--dry-run', '--Werror', *files])
-            + pytest(BUILD, 'tests/unit/test_house.py'))
+            + pytest(BUILD, 'tests/unit/test_house.py', 'tests/docs'))
 
 
 def suite_unit():

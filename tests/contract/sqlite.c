@@ -1,0 +1,73 @@
+#include "contract/contract.h"
+
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const struct backend sqlite_backend;
+
+static char directory[] = "/tmp/contract-XXXXXX";
+static char path[PATH_MAX];
+
+static void must(int code, sqlite3 *db)
+{
+	if (code == SQLITE_OK || code == SQLITE_DONE)
+		return;
+	fprintf(stderr, "sqlite: %s\n", sqlite3_errmsg(db));
+	abort();
+}
+
+static void insert(sqlite3 *db, const struct contract_row *row)
+{
+	sqlite3_stmt *statement;
+
+	must(sqlite3_prepare_v2(db, "INSERT INTO contract VALUES (?, ?)", -1, &statement, NULL),
+		db);
+	sqlite3_bind_text(statement, 1, row->key, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement, 2, row->value, -1, SQLITE_STATIC);
+	must(sqlite3_step(statement), db);
+	sqlite3_finalize(statement);
+}
+
+static void prepare(void *config)
+{
+	const struct setting *row = setting_find(sqlite_backend.settings, "path");
+	const char *items[] = {path};
+	struct error why;
+	sqlite3 *db;
+
+	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+	if (!mkdtemp(directory))
+		abort();
+	snprintf(path, sizeof(path), "%s/mail 100%% #1?.db", directory);
+	must(sqlite3_open(path, &db), db);
+	must(sqlite3_exec(db, "CREATE TABLE contract (k TEXT, v TEXT)", NULL, NULL, NULL), db);
+	for (const struct contract_row *from = contract_rows; from->key; from++)
+		insert(db, from);
+	sqlite3_close(db);
+	if (setting_set(row, config, items, 1, &why) < 0)
+		abort();
+}
+
+static void remove_place(void *config)
+{
+	(void)config;
+	unlink(path);
+	rmdir(directory);
+}
+
+const struct contract_backend sqlite_contract = {
+	.backend = &sqlite_backend,
+	.queries = {.value = "SELECT v FROM contract WHERE k = '%s' ORDER BY rowid",
+		.both = "SELECT k, v FROM contract WHERE k = '%s' ORDER BY rowid",
+		.expressions = "SELECT '%s', '%u', '%d', '%u-%s'",
+		.unknown_table = "SELECT v FROM nowhere WHERE k = '%s'",
+		.nonsense = "SELCT v FROM contract WHERE k = '%s'",
+		.writes = "DELETE FROM contract WHERE k = '%s'"},
+	.prepare = prepare,
+	.remove = remove_place,
+	.needs_place = true,
+};

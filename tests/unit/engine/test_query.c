@@ -1,0 +1,223 @@
+#include "engine/query.h"
+
+#include "support/text.h"
+
+#define COUNT(array) (int)(sizeof(array) / sizeof(array[0]))
+
+/* As the drivers of the four databases declare them. */
+static const struct dialect sqlite = {
+	.placeholder = '?', .numbered = true, .double_quoted_text = true};
+static const struct dialect pgsql = {.placeholder = '$', .numbered = true, .dollar_quotes = true};
+static const struct dialect mysql = {.placeholder = '?',
+	.backslash_escapes = true,
+	.double_quoted_text = true,
+	.hash_comments = true};
+static const struct dialect memory = {.placeholder = '?'};
+
+static struct query query;
+static struct template_needs needs;
+static struct error why;
+
+static int parse(const struct dialect *dialect, const char *text)
+{
+	needs = (struct template_needs){0};
+	why.text[0] = '\0';
+	return query_init(&query, text, dialect, &needs, &why);
+}
+
+/* What is bound for a key, one after the other, parted by '|'. */
+static void bind(const char *key, struct buf *out)
+{
+	struct address_parts parts = address_parts_of(slice_str(key));
+
+	for (size_t i = 0; i < query.statement.params; i++) {
+		if (i)
+			buf_add_byte(out, '|');
+		template_expand(&query.params[i], &parts, &parts, out);
+	}
+}
+
+static const struct {
+	const struct dialect *dialect;
+	const char *text, *statement, *bound; /* for the key "user@sub.d.ex" */
+} queries[] = {
+	{&sqlite, "SELECT goto FROM alias WHERE address = '%s'",
+		"SELECT goto FROM alias WHERE address = ?1", "user@sub.d.ex"},
+	{&pgsql, "SELECT goto FROM alias WHERE address = '%s'",
+		"SELECT goto FROM alias WHERE address = $1", "user@sub.d.ex"},
+	{&mysql, "SELECT goto FROM alias WHERE address = '%s'",
+		"SELECT goto FROM alias WHERE address = ?", "user@sub.d.ex"},
+	{&memory, "alias '%s'", "alias ?", "user@sub.d.ex"},
+	/* Nothing to bind. */
+	{&sqlite, "SELECT 'OK'", "SELECT 'OK'", ""},
+	{&sqlite, "SELECT 100 %% 7, '50%%', \"a%%b\"", "SELECT 100 % 7, '50%', \"a%b\"", ""},
+	/* The literal is the parameter, with all that stands in it. */
+	{&sqlite, "SELECT 1 WHERE email LIKE '%%@%d'", "SELECT 1 WHERE email LIKE ?1",
+		"%@sub.d.ex"},
+	{&sqlite, "SELECT '%u/%d/Maildir/'", "SELECT ?1", "user/sub.d.ex/Maildir/"},
+	{&sqlite, "SELECT '%1 %2 %3'", "SELECT ?1", "ex d sub"},
+	{&sqlite, "SELECT 'it''s %u'", "SELECT ?1", "it's user"},
+	{&sqlite, "SELECT '''%u'''", "SELECT ?1", "'user'"},
+	{&sqlite, "SELECT \"%u\"", "SELECT ?1", "user"},
+	{&sqlite, "SELECT \"say \"\"%u\"\"\"", "SELECT ?1", "say \"user\""},
+	{&sqlite, "SELECT '\\%u'", "SELECT ?1", "\\user"},
+	/* The same text twice is bound once, where parameters have numbers. */
+	{&sqlite, "SELECT '%s' WHERE '%s' = '%u' OR \"%s\"", "SELECT ?1 WHERE ?1 = ?2 OR ?1",
+		"user@sub.d.ex|user"},
+	{&mysql, "SELECT '%s' WHERE '%s' = '%u'", "SELECT ? WHERE ? = ?",
+		"user@sub.d.ex|user@sub.d.ex|user"},
+	/* A placeholder must not run into what follows or stands before. */
+	{&sqlite, "SELECT 1 WHERE a LIKE'%s'AND 1", "SELECT 1 WHERE a LIKE ?1 AND 1",
+		"user@sub.d.ex"},
+	{&pgsql, "SELECT 1 WHERE a LIKE'%s'AND 1", "SELECT 1 WHERE a LIKE $1 AND 1",
+		"user@sub.d.ex"},
+	{&sqlite, "SELECT '%u'5", "SELECT ?1 5", "user"},
+	{&sqlite, "SELECT 1 WHERE a IN('%u','%d')", "SELECT 1 WHERE a IN(?1,?2)", "user|sub.d.ex"},
+	{&pgsql, "SELECT '%u'::text||'%d'", "SELECT $1::text||$2", "user|sub.d.ex"},
+	/* Comments go; what looks like one in a string stays. */
+	{&sqlite, "SELECT 1 -- the user's '%s'\n WHERE a = '%u'", "SELECT 1  \n WHERE a = ?1",
+		"user"},
+	{&sqlite, "SELECT 1 /* the user's '%x */ WHERE a = '%u'", "SELECT 1   WHERE a = ?1",
+		"user"},
+	{&sqlite, "SELECT '-- %u', '/* %u'", "SELECT ?1, ?2", "-- user|/* user"},
+	{&sqlite, "SELECT '--', '/*', '%u'", "SELECT '--', '/*', ?1", "user"},
+	{&sqlite, "SELECT 1 # '%u'", "SELECT 1 # ?1", "user"},
+	{&mysql, "SELECT 1 # the user's\n, '%u'", "SELECT 1  \n, ?", "user"},
+	{&mysql, "SELECT 5--3, '%u'", "SELECT 5--3, ?", "user"},
+	{&mysql, "SELECT 5 -- 3, '\n, '%u'", "SELECT 5  \n, ?", "user"},
+	{&mysql, "SELECT 5 --\n, '%u'", "SELECT 5  \n, ?", "user"},
+	{&sqlite, "SELECT 5--3, '\n, '%u'", "SELECT 5 \n, ?1", "user"},
+	{&mysql, "SELECT /*! STRAIGHT_JOIN */ /*+ HINT */ '%u'",
+		"SELECT /*! STRAIGHT_JOIN */ /*+ HINT */ ?", "user"},
+	{&sqlite, "SELECT '%u' /* never closed", "SELECT ?1", "user"},
+	/* MySQL's escapes. */
+	{&mysql, "SELECT 'it\\'s %u', '%d'", "SELECT ?, ?", "it's user|sub.d.ex"},
+	{&mysql, "SELECT 'a\\'b%u'", "SELECT ?", "a'buser"},
+	{&mysql, "SELECT \"a\\\"b%u\"", "SELECT ?", "a\"buser"},
+	{&mysql, "SELECT '\\\\%u\\n\\t\\Z\\q'", "SELECT ?", "\\user\n\t\032q"},
+	{&mysql, "SELECT '\\\\', '%u'", "SELECT '\\\\', ?", "user"},
+	{&mysql, "SELECT 'a\\'', '%u'", "SELECT 'a\\'', ?", "user"},
+	{&mysql, "SELECT 1 WHERE a LIKE 'a\\_b%%%u'", "SELECT 1 WHERE a LIKE ?", "a\\_b%user"},
+	{&sqlite, "SELECT 'C:\\', '%u'", "SELECT 'C:\\', ?1", "user"},
+	/* Names in quotes, and the strings of PostgreSQL. */
+	{&mysql, "SELECT `it's`, '%u'", "SELECT `it's`, ?", "user"},
+	{&pgsql, "SELECT \"it's\", '%u'", "SELECT \"it's\", $1", "user"},
+	{&pgsql, "SELECT $$it's$$, $q$it's $$ too$q$, '%u'",
+		"SELECT $$it's$$, $q$it's $$ too$q$, $1", "user"},
+	{&pgsql, "SELECT E'it''s', '%u'", "SELECT E'it''s', $1", "user"},
+	/* The end may be written. */
+	{&sqlite, "SELECT '%u';", "SELECT ?1", "user"},
+	{&sqlite, " SELECT '%u' ; ;\n-- the end\n", " SELECT ?1", "user"},
+	/* Several statements are for the driver to judge. */
+	{&sqlite, "SELECT '%u'; SELECT '%d'", "SELECT ?1; SELECT ?2", "user|sub.d.ex"},
+	{&sqlite, "SELECT 'gr\xc3\xbc\xc3\x9f', '%u'", "SELECT 'gr\xc3\xbc\xc3\x9f', ?1", "user"},
+};
+
+START_TEST(becomes_a_statement)
+{
+	struct buf bound = {0};
+
+	ck_assert_msg(parse(queries[_i].dialect, queries[_i].text) == 0, "%s", why.text);
+	ck_assert_str_eq(query.statement.text, queries[_i].statement);
+	bind("user@sub.d.ex", &bound);
+	assert_buf(&bound, queries[_i].bound);
+	buf_finish(&bound);
+	query_finish(&query);
+}
+END_TEST
+
+static const struct {
+	const struct dialect *dialect;
+	const char *text;
+	const char *parts[2]; /* of the reason */
+} refused[] = {
+	{&sqlite, "SELECT goto FROM alias WHERE address = %s",
+		{"%s stands outside quotes", "write '%s' in single quotes"}},
+	{&sqlite, "SELECT %u FROM alias", {"%u stands outside quotes", "never pasted"}},
+	{&sqlite, "SELECT a FROM %d", {"%d stands outside quotes", ""}},
+	{&sqlite, "SELECT a FROM t%1", {"%1 stands outside quotes", ""}},
+	{&sqlite, "SELECT `%u` FROM t", {"%u stands in a quoted name", ""}},
+	{&pgsql, "SELECT \"%u\" FROM t", {"%u stands in a quoted name", "single quotes"}},
+	{&pgsql, "SELECT $$%u$$", {"%u stands in a $-quoted string", ""}},
+	{&pgsql, "SELECT $q$%u$q$", {"%u stands in a $-quoted string", ""}},
+	{&mysql, "SELECT /*! %s */ 1", {"%s stands in an optimizer hint", ""}},
+	{&pgsql, "SELECT E'%u'", {"has a prefix", "plain '...'"}},
+	{&mysql, "SELECT x'%u'", {"has a prefix", ""}},
+	{&mysql, "SELECT _utf8mb4'%u'", {"has a prefix", ""}},
+	{&sqlite, "SELECT X'%u'", {"has a prefix", ""}},
+	{&sqlite, "SELECT '%x'", {"\"%x\" is none of", "%%"}},
+	{&sqlite, "SELECT '100%'", {"is none of", "%%"}},
+	{&sqlite, "SELECT 100 % 7", {"\"% \" is none of", "%%"}},
+	{&sqlite, "SELECT '%u' || '50%'", {"is none of", "%%"}},
+	{&sqlite, "SELECT '%u%", {"' is never closed", ""}},
+	{&sqlite, "SELECT \"%u", {"\" is never closed", ""}},
+	{&sqlite, "SELECT `a", {"` is never closed", ""}},
+	{&mysql, "SELECT '%u\\'", {"' is never closed", ""}},
+	{&sqlite, "SELECT 'it's %u'", {"%u stands outside quotes", ""}},
+	{&sqlite, "", {"the query is empty", ""}},
+	{&sqlite, " ;\n", {"the query is empty", ""}},
+	{&sqlite, "-- nothing", {"the query is empty", ""}},
+	{&sqlite, "SELECT 1 %", {"is none of", "%%"}},
+};
+
+START_TEST(is_refused)
+{
+	ck_assert_int_eq(parse(refused[_i].dialect, refused[_i].text), -1);
+	assert_contains(why.text, refused[_i].parts[0]);
+	assert_contains(why.text, refused[_i].parts[1]);
+	query_finish(&query); /* nothing is left, so this does nothing */
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	struct template_needs needs;
+} asked[] = {
+	{"SELECT '%s'", {0}},
+	{"SELECT '%S%%'", {0}},
+	{"SELECT '%u'", {.key_user = true}},
+	{"SELECT '%U', '%D'", {.key_user = true, .key_domain = true}},
+	{"SELECT '%d'", {.key_domain = true}},
+	{"SELECT '%2', '%1'", {.key_domain = true, .labels = 2}},
+};
+
+START_TEST(tells_what_it_needs)
+{
+	ck_assert_int_eq(parse(&sqlite, asked[_i].text), 0);
+	ck_assert_int_eq(needs.key_user, asked[_i].needs.key_user);
+	ck_assert_int_eq(needs.key_domain, asked[_i].needs.key_domain);
+	ck_assert_uint_eq(needs.labels, asked[_i].needs.labels);
+	ck_assert(!needs.value_user && !needs.value_domain);
+	query_finish(&query);
+}
+END_TEST
+
+START_TEST(parameters_are_bounded)
+{
+	struct buf text = {0};
+
+	buf_add_string(&text, "SELECT ''");
+	for (int i = 1; i < STATEMENT_PARAMS_MAX; i++)
+		buf_add_format(&text, ", '%d %%s'", i);
+	ck_assert_msg(parse(&sqlite, buf_string(&text)) == 0, "%s", why.text);
+	ck_assert_uint_eq(query.statement.params, STATEMENT_PARAMS_MAX - 1);
+	query_finish(&query);
+	buf_add_string(&text, ", 'one more %s'");
+	ck_assert_int_eq(parse(&sqlite, buf_string(&text)), -1);
+	assert_contains(why.text, "more than 63");
+	buf_finish(&text);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("query");
+	TCase *tcase = tcase_create("query");
+
+	tcase_add_loop_test(tcase, becomes_a_statement, 0, COUNT(queries));
+	tcase_add_loop_test(tcase, is_refused, 0, COUNT(refused));
+	tcase_add_loop_test(tcase, tells_what_it_needs, 0, COUNT(asked));
+	tcase_add_test(tcase, parameters_are_bounded);
+	suite_add_tcase(suite, tcase);
+	return unit_run(suite);
+}
