@@ -1,13 +1,16 @@
 #include "net/endpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -199,15 +202,36 @@ static int unix_bind(int fd, const struct endpoint *endpoint, const struct endpo
 	return 0;
 }
 
+/*
+ * One tabled at a time looks whether a socket is stale and takes its place: of two that start
+ * together, the second would else remove what the first has just made. It waits only for a moment,
+ * since anybody who may read the directory could hold the lock. Returns what to close, or -1.
+ */
+static int lock_directory(const struct endpoint *endpoint)
+{
+	enum { TRIES = 100, PAUSE_US = 1000 };
+	char path[sizeof(endpoint->host)];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s", endpoint->host);
+	fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (int i = 0; fd >= 0 && i < TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+		usleep(PAUSE_US);
+	return fd;
+}
+
 static int unix_listen(
 	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
 {
+	int lock = lock_directory(endpoint);
 	int fd = new_socket(AF_UNIX, SOCK_NONBLOCK, why);
 
 	if (fd >= 0 && unix_bind(fd, endpoint, access, why) < 0) {
 		close(fd);
-		return -1;
+		fd = -1;
 	}
+	if (lock >= 0)
+		close(lock);
 	return fd;
 }
 

@@ -381,7 +381,7 @@ def test_two_daemons_start_at_once():
     daemon = make_daemon(base_config())
     environment = {**sanitizer_environment(), **LEAN}
     try:
-        for _ in range(10):
+        for _ in range(50):
             both = [subprocess.Popen([program("tabled"), "-c", daemon.config_path], stderr=subprocess.DEVNULL,
                                      env=environment) for _ in range(2)]
             try:

@@ -167,6 +167,30 @@ START_TEST(ascii_folding_leaves_the_rest)
 }
 END_TEST
 
+static const struct {
+	const char *one, *other;
+	bool equal;
+} pairs[] = {
+	{"", "", true},
+	{"D.Ex", "d.eX", true},
+	{"d.ex", "d.e", false},
+	{"d.ex", "e.ex", false},
+	{"\xc3\x9c.ex", "\xc3\xbc.EX", true},
+	{"\xc3\x9f", "SS", true},
+	{"\xc3\xbc", "\xc3\xa4", false},
+	{"\xfc", "\xfc", false},
+	{"a", "\xfc", false},
+};
+
+START_TEST(equal_but_for_case)
+{
+	struct slice one = slice_str(pairs[_i].one), other = slice_str(pairs[_i].other);
+
+	ck_assert_int_eq(utf8_equal_folded(one, other), pairs[_i].equal);
+	ck_assert_int_eq(utf8_equal_folded(other, one), pairs[_i].equal);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("utf8");
@@ -179,6 +203,7 @@ int main(void)
 	tcase_add_loop_test(tcase, folding, 0, sizeof(folds) / sizeof(folds[0]));
 	tcase_add_test(tcase, folding_fits_and_is_final);
 	tcase_add_test(tcase, ascii_folding_leaves_the_rest);
+	tcase_add_loop_test(tcase, equal_but_for_case, 0, sizeof(pairs) / sizeof(pairs[0]));
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

@@ -122,6 +122,25 @@ START_TEST(mistake)
 }
 END_TEST
 
+static const struct {
+	const char *name, *value;
+} of_members[] = {{"domain", "d.ex"}, {"result_format", "%u"}, {"expansion_limit", "5"}};
+
+/* On a map of maps these would have no effect. */
+START_TEST(options_that_belong_to_members)
+{
+	setup_source(&setup, "mail", &fake_backend, &fake);
+	setup_map(&setup, "good", "mail", "a '%s'");
+	setup_map(&setup, "m", NULL, NULL);
+	setup_set(&setup, "maps", "good");
+	setup_set(&setup, of_members[_i].name, of_members[_i].value);
+	ck_assert(!setup_compile(&setup));
+	ck_assert_uint_eq(setup.culprit, 1);
+	ck_assert_str_eq(setup.why.option, of_members[_i].name);
+	assert_contains(setup.why.text, "belongs into the maps");
+}
+END_TEST
+
 START_TEST(no_source_at_all)
 {
 	setup_map(&setup, "m", "mail", "a '%s'");
@@ -183,6 +202,7 @@ int main(void)
 	tcase_add_test(tcase, statements_have_numbers_of_their_own);
 	tcase_add_test(tcase, nothing_is_enough);
 	tcase_add_loop_test(tcase, mistake, 0, sizeof(mistakes) / sizeof(mistakes[0]));
+	tcase_add_loop_test(tcase, options_that_belong_to_members, 0, 3);
 	tcase_add_test(tcase, no_source_at_all);
 	tcase_add_test(tcase, rules);
 	suite_add_tcase(suite, tcase);
