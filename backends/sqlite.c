@@ -39,12 +39,12 @@ struct sqlite_config {
 struct sqlite_conn {
 	const struct sqlite_config *config; /* borrowed */
 	sqlite3 *db;
-	struct stat file;	   /* of what was opened, to see that it was replaced */
+	struct stat file;          /* of what was opened, to see that it was replaced */
 	sqlite3_stmt **statements; /* by statement id */
 	size_t statement_room;
 	sqlite3_stmt *begin, *commit;
-	bool reading;	   /* a read transaction is open */
-	bool damaged;	   /* a page could not be read: the next batch gets a new handle */
+	bool reading;      /* a read transaction is open */
+	bool damaged;      /* a page could not be read: the next batch gets a new handle */
 	uint64_t deadline; /* of the batch that runs, ms */
 };
 

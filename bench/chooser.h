@@ -10,9 +10,9 @@
 struct chooser {
 	size_t count; /* of keys; at least 1 */
 	bool in_order;
-	size_t next;	 /* in order */
-	uint64_t state;	 /* of the random numbers */
-	double *keep;	 /* owned; NULL unless by Zipf's law */
+	size_t next;     /* in order */
+	uint64_t state;  /* of the random numbers */
+	double *keep;    /* owned; NULL unless by Zipf's law */
 	uint32_t *other; /* owned; the same */
 };
 

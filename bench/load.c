@@ -39,7 +39,7 @@ struct load {
 	struct chooser chooser;
 	int epoll;
 	struct client *clients; /* owned */
-	size_t alive;		/* clients with a socket */
+	size_t alive;           /* clients with a socket */
 	size_t in_flight;
 	uint64_t wanted; /* requests to send; 0: no limit */
 	uint64_t sent;

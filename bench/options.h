@@ -14,7 +14,7 @@ struct options {
 	const char *address_text; /* borrowed from argv, as are the other strings */
 	struct address address;
 	size_t connections;
-	size_t depth;	   /* requests in flight on each connection */
+	size_t depth;      /* requests in flight on each connection */
 	uint64_t requests; /* 0: as many as fit into `duration` */
 	uint64_t duration; /* ns; 0: until `requests` are answered */
 	uint64_t warm_up;  /* ns */

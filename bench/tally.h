@@ -11,7 +11,7 @@ struct tally {
 	uint64_t classes[REPLY_CLASS_COUNT];
 	uint64_t wrong;
 	uint64_t connections_lost; /* closed, timed out, or answered with what is no reply */
-	uint64_t requests_lost;	   /* in flight on a connection when it was lost */
+	uint64_t requests_lost;    /* in flight on a connection when it was lost */
 	uint64_t idle_open, idle_lost;
 	uint64_t elapsed;   /* ns, from the first request to the last reply */
 	uint64_t processor; /* ns of processor time that this program used meanwhile */

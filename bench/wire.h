@@ -18,7 +18,7 @@ enum reply_class {
 	REPLY_NOT_FOUND,
 	REPLY_TEMPORARY,
 	REPLY_PERMANENT, /* tcp_table has none */
-	REPLY_OTHER,	 /* nothing that the protocol knows; Postfix defers the mail */
+	REPLY_OTHER,     /* nothing that the protocol knows; Postfix defers the mail */
 };
 enum { REPLY_CLASS_COUNT = REPLY_OTHER + 1 };
 
@@ -32,7 +32,7 @@ struct reply_seen {
 
 struct wire {
 	const char *name;
-	bool names_map;	      /* each request says which map it means */
+	bool names_map;       /* each request says which map it means */
 	size_t longest_reply; /* bytes, framing included */
 
 	/* Appends one request. Returns -1 with `why` if Postfix's client could not send such a key.

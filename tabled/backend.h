@@ -19,7 +19,7 @@ enum { STATEMENT_PARAMS_MAX = 64 };
 
 /* A query as the engine made it from a map's template. Immutable; outlives all connections. */
 struct statement {
-	size_t id;	  /* 0, 1, 2 … within its source: an index for prepared statements */
+	size_t id;        /* 0, 1, 2 … within its source: an index for prepared statements */
 	const char *text; /* SQL with the driver's placeholders */
 	size_t params;
 };
@@ -27,8 +27,8 @@ struct statement {
 /* One statement with its parameters, and what came of it. */
 struct question {
 	const struct statement *statement; /* borrowed */
-	const struct slice *params;	   /* borrowed; never NULL values */
-	struct rows *rows;		   /* borrowed; arrives empty */
+	const struct slice *params;        /* borrowed; never NULL values */
+	struct rows *rows;                 /* borrowed; arrives empty */
 	enum status
 		status; /* arrives as TRY_LATER. FOUND: there are rows; NOT_FOUND: there are none */
 	struct error *why; /* borrowed; filled unless FOUND or NOT_FOUND */
@@ -51,12 +51,12 @@ enum progress {
 
 /* How a driver's SQL is written, so that the engine can turn '%s' into a parameter. */
 struct dialect {
-	char placeholder;	 /* '?' or '$' */
-	bool numbered;		 /* placeholders carry their number: ?1, $1 */
-	bool backslash_escapes;	 /* inside '…', \ escapes the next character */
+	char placeholder;        /* '?' or '$' */
+	bool numbered;           /* placeholders carry their number: ?1, $1 */
+	bool backslash_escapes;  /* inside '…', \ escapes the next character */
 	bool double_quoted_text; /* "…" may be a string */
-	bool hash_comments;	 /* # starts a comment */
-	bool dollar_quotes;	 /* $tag$ … $tag$ */
+	bool hash_comments;      /* # starts a comment */
+	bool dollar_quotes;      /* $tag$ … $tag$ */
 };
 
 struct backend {

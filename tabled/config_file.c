@@ -26,7 +26,7 @@ struct mark {
 	const cfg_opt_t *option;
 	int line;
 	unsigned count; /* values so far */
-	bool ended;	/* the list's } was seen */
+	bool ended;     /* the list's } was seen */
 };
 
 /* One file being read. */
@@ -36,7 +36,7 @@ struct reader {
 	struct config_kind kinds[CONFIG_KINDS_MAX];
 	size_t kind_count;
 	cfg_opt_t *options[CONFIG_KINDS_MAX]; /* owned; what libConfuse is told of each kind */
-	struct mark *marks;		      /* owned */
+	struct mark *marks;                   /* owned */
 	size_t mark_count;
 	struct error *why;
 	bool failed;

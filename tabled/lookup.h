@@ -18,8 +18,8 @@ enum status {
 	TRY_LATER, /* not known now: the client keeps the mail and asks again */
 	FOUND,
 	NOT_FOUND, /* known not to exist; the only answer that may bounce mail */
-	BROKEN,	   /* will not get better until somebody changes the configuration or the data */
-	UNSURE,	   /* a write whose fate is unknown */
+	BROKEN,    /* will not get better until somebody changes the configuration or the data */
+	UNSURE,    /* a write whose fate is unknown */
 };
 enum { STATUS_COUNT = UNSURE + 1 };
 
@@ -31,7 +31,7 @@ const char *status_text(enum status status);
  * every buffer in the house.
  */
 enum {
-	LOOKUP_KEY_MAX = 10000,	   /* bytes of a key: socketmap_max_query_size */
+	LOOKUP_KEY_MAX = 10000,    /* bytes of a key: socketmap_max_query_size */
 	LOOKUP_TEXT_MAX = 100000,  /* bytes of a reply: socketmap_max_reply_size */
 	LOOKUP_ROWS_MAX = 4 << 20, /* bytes of rows that one question may bring */
 };
@@ -55,7 +55,7 @@ struct reply {
  */
 struct rows {
 	size_t columns; /* cells in a row; set by the first row */
-	size_t count;	/* rows */
+	size_t count;   /* rows */
 	struct buf text;
 	struct buf spans; /* a struct span for each cell */
 };

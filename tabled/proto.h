@@ -23,7 +23,7 @@ enum cut {
 /* What a request of the protocol asks for. */
 enum proto_kind {
 	PROTO_NAMES_MAP, /* a lookup in the map it names */
-	PROTO_ONE_MAP,	 /* a lookup in the map that the listener's `map` option names */
+	PROTO_ONE_MAP,   /* a lookup in the map that the listener's `map` option names */
 	PROTO_COMMAND, /* an operator's command: the key is the command line, the text its output */
 };
 

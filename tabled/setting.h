@@ -16,15 +16,15 @@
 
 /* The type of the field that a row describes, and how its text is read. */
 enum setting_type {
-	SETTING_TEXT,	  /* char *, owned; NULL when unset and without default */
-	SETTING_SECRET,	  /* the same, never shown */
-	SETTING_LIST,	  /* struct text_list */
-	SETTING_BOOL,	  /* bool: yes, no, true, false, on, off */
-	SETTING_NUMBER,	  /* int64_t */
+	SETTING_TEXT,     /* char *, owned; NULL when unset and without default */
+	SETTING_SECRET,   /* the same, never shown */
+	SETTING_LIST,     /* struct text_list */
+	SETTING_BOOL,     /* bool: yes, no, true, false, on, off */
+	SETTING_NUMBER,   /* int64_t */
 	SETTING_DURATION, /* int64_t, milliseconds: "250ms" "10s" "5m" "1h" "1d"; "0" */
-	SETTING_SIZE,	  /* int64_t, bytes: "64M" */
-	SETTING_MODE,	  /* mode_t, octal */
-	SETTING_CHOICE,	  /* int: the position of the word in `choices` */
+	SETTING_SIZE,     /* int64_t, bytes: "64M" */
+	SETTING_MODE,     /* mode_t, octal */
+	SETTING_CHOICE,   /* int: the position of the word in `choices` */
 };
 
 struct text_list {
@@ -36,7 +36,7 @@ struct text_list {
 struct setting {
 	const char *name;
 	enum setting_type type;
-	size_t offset;	      /* of the field in the values' struct: offsetof() */
+	size_t offset;        /* of the field in the values' struct: offsetof() */
 	const char *fallback; /* the default, as a user would write it; NULL: none */
 	bool required;
 	bool unused; /* legal, but without effect in this version: whoever sets it is told */

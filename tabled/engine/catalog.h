@@ -9,7 +9,7 @@
 
 /* The options that every source has, whatever its driver. */
 struct source_settings {
-	int64_t query_timeout;	/* ms */
+	int64_t query_timeout;  /* ms */
 	int64_t retry_interval; /* ms */
 	int64_t pool, connect_timeout,
 		idle_timeout; /* for databases on the network: not used yet */

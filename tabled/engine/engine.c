@@ -14,10 +14,10 @@ struct map_counters {
 
 struct engine {
 	const struct catalog *catalog; /* borrowed */
-	struct source *sources;	       /* owned, in the catalog's order */
+	struct source *sources;        /* owned, in the catalog's order */
 	struct map_counters *counters; /* owned, by map->index */
-	bool *table_broken;	       /* owned, by statement id: said so in the log already */
-	struct lookup *spare;	       /* list of lookups to be used again, with their buffers */
+	bool *table_broken;            /* owned, by statement id: said so in the log already */
+	struct lookup *spare;          /* list of lookups to be used again, with their buffers */
 	size_t spare_count;
 	size_t pending;
 	struct log_limit limit;
@@ -36,7 +36,7 @@ struct lookup {
 	void *owner;
 	uint64_t started; /* ms */
 	struct plan plan;
-	size_t form, table;	  /* the next to be asked */
+	size_t form, table;       /* the next to be asked */
 	struct address_parts key; /* of the form that is out */
 	struct slice params[STATEMENT_PARAMS_MAX];
 	struct buf params_text;

@@ -24,7 +24,7 @@ struct map_settings {
 	int parent_domains;
 	int propagate_extension;
 	int64_t ttl, negative_ttl, stale_ttl; /* ms; not used yet */
-	bool cache;			      /* not used yet */
+	bool cache;                           /* not used yet */
 };
 
 extern const struct setting map_setting_table[];
@@ -32,13 +32,13 @@ extern const struct setting map_setting_table[];
 /* One query on one source: what Postfix would call a table. */
 struct table {
 	const char *name; /* of its map; borrowed from the configuration */
-	size_t source;	  /* index in the catalog */
+	size_t source;    /* index in the catalog */
 	const struct backend *backend;
 	struct query query;
 	struct template result;
 	struct template_needs needs;
 	const struct text_list *domain; /* borrowed */
-	int64_t expansion_limit;	/* values; 0: any number */
+	int64_t expansion_limit;        /* values; 0: any number */
 };
 
 /* Compiles a table. `source_index` and `backend` are those of settings->source. */
@@ -51,7 +51,7 @@ bool table_wants(const struct table *table, const struct address_parts *key);
 
 struct map {
 	const char *name; /* borrowed from the configuration */
-	size_t index;	  /* in the catalog: for counters */
+	size_t index;     /* in the catalog: for counters */
 	struct plan_rule rule;
 	const struct plan_parameter *parameter;
 	const struct table *

@@ -15,24 +15,24 @@
 
 /* Key forms, in the order in which they are asked. */
 enum plan_forms {
-	FORM_FULL = 0,		    /* the key as it is: always the first */
+	FORM_FULL = 0,              /* the key as it is: always the first */
 	FORM_NO_EXTENSION = 1 << 0, /* user@domain */
 	FORM_LOCAL_PART = 1 << 1,   /* user+ext, user: where the domain is local */
 	FORM_AT_DOMAIN = 1 << 2,    /* @domain */
-	FORM_DOMAIN = 1 << 3,	    /* domain, then its parents */
+	FORM_DOMAIN = 1 << 3,       /* domain, then its parents */
 	FORM_LOCAL_PART_ALWAYS =
-		1 << 10,	     /* the same for any domain: it is asked for local ones only */
+		1 << 10,             /* the same for any domain: it is asked for local ones only */
 	FORM_LOCAL_PART_AT = 1 << 4, /* user+ext@, user@: whatever the domain */
-	FORM_UNQUOTED = 1 << 5,	     /* each address also without its quotes */
+	FORM_UNQUOTED = 1 << 5,      /* each address also without its quotes */
 	FORM_NAME_NO_EXTENSION = 1 << 6, /* a key without '@' loses its extension too */
-	FORM_NAME_PARENTS = 1 << 7,	 /* a key without '@' is a name: its parents */
-	FORM_NUMERIC_EXACT = 1 << 8,	 /* … unless it is an IP address: then nothing more */
-	FORM_NUMERIC_PREFIXES = 1 << 9,	 /* … unless it is an IP address: then shorter prefixes */
+	FORM_NAME_PARENTS = 1 << 7,      /* a key without '@' is a name: its parents */
+	FORM_NUMERIC_EXACT = 1 << 8,     /* … unless it is an IP address: then nothing more */
+	FORM_NUMERIC_PREFIXES = 1 << 9,  /* … unless it is an IP address: then shorter prefixes */
 };
 
 enum plan_parents {
 	PARENTS_NONE,
-	PARENTS_BARE,	/* example.com: the parameter is in parent_domain_matches_subdomains */
+	PARENTS_BARE,   /* example.com: the parameter is in parent_domain_matches_subdomains */
 	PARENTS_DOTTED, /* .example.com */
 };
 
@@ -77,13 +77,13 @@ struct plan_rule {
 	enum plan_fold fold;
 	enum plan_result result;
 	bool propagates;
-	const char *delimiters;		       /* borrowed; recipient_delimiter */
+	const char *delimiters;                /* borrowed; recipient_delimiter */
 	const struct text_list *local_domains; /* borrowed */
 };
 
 struct key_form {
 	struct slice key; /* folded; borrowed from the plan */
-	bool shortened;	  /* the extension was taken off: a result takes it back */
+	bool shortened;   /* the extension was taken off: a result takes it back */
 };
 
 /* The forms of one key. Zeroed is ready; reusable. Owns its memory. */
@@ -91,7 +91,7 @@ struct plan {
 	struct key_form *forms;
 	size_t count, room;
 	struct buf text, scratch;
-	struct slice user;	/* of the key, unquoted, without its extension, not folded */
+	struct slice user;      /* of the key, unquoted, without its extension, not folded */
 	struct slice extension; /* with its delimiter, not folded; empty if there is none */
 	struct buf internal;
 };

@@ -11,7 +11,7 @@ struct reader {
 	struct template_needs *needs;
 	struct error *why;
 	const char *at;
-	struct buf text;			   /* the statement so far */
+	struct buf text;                           /* the statement so far */
 	struct buf literals[STATEMENT_PARAMS_MAX]; /* what each parameter was made from */
 };
 

@@ -10,7 +10,7 @@
 #include "engine/template.h"
 
 struct query {
-	struct statement statement;		      /* its text is owned */
+	struct statement statement;                   /* its text is owned */
 	struct template params[STATEMENT_PARAMS_MAX]; /* what to bind, in order */
 };
 

@@ -12,7 +12,7 @@
 /* One question on its way. The caller owns it and keeps it until `done`. */
 struct ask {
 	struct question question;
-	uint64_t deadline;			     /* ms */
+	uint64_t deadline;                           /* ms */
 	void (*done)(struct ask *ask, uint64_t now); /* question.status is set */
 	struct ask *prev, *next;
 };
@@ -26,16 +26,16 @@ enum source_state {
 
 struct source {
 	const struct source_config *config; /* borrowed */
-	void *conn;			    /* owned; NULL while closed */
+	void *conn;                         /* owned; NULL while closed */
 	enum source_state state;
-	uint64_t since;	     /* ms; when the state began */
+	uint64_t since;      /* ms; when the state began */
 	bool complained;     /* the log's last word on it was bad */
 	struct error why;    /* of the state */
 	uint64_t retry_at;   /* ms; while closed: when to open again */
 	uint64_t busy_at;    /* ms; while asks wait: when to ask again */
 	uint64_t busy_wait;  /* ms; the current wait between two tries */
 	struct ask *waiting; /* list, oldest first */
-	bool asked;	     /* since it last rested */
+	bool asked;          /* since it last rested */
 };
 
 void source_init(struct source *source, const struct source_config *config);

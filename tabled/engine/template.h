@@ -15,8 +15,8 @@ enum { TEMPLATE_LABELS = 9 };
 /* A key or value taken apart at its last '@'. All slices are borrowed from the whole. */
 struct address_parts {
 	struct slice whole;
-	struct slice user;		      /* before the '@'; the whole if there is none */
-	struct slice domain;		      /* behind it; data == NULL if there is none */
+	struct slice user;                    /* before the '@'; the whole if there is none */
+	struct slice domain;                  /* behind it; data == NULL if there is none */
 	struct slice labels[TEMPLATE_LABELS]; /* %1 is the last of the domain */
 	size_t label_count;
 };

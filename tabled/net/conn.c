@@ -13,9 +13,9 @@
 #include <utlist.h>
 
 enum {
-	IN_FLIGHT_MAX = 256,	    /* requests */
+	IN_FLIGHT_MAX = 256,        /* requests */
 	OUT_MAX_BYTES = 256 * 1024, /* of replies; one more may still be added */
-	KEEP_BYTES = 1024,	    /* of a buffer while the client is idle */
+	KEEP_BYTES = 1024,          /* of a buffer while the client is idle */
 	LINGER_MS = 2000,
 };
 

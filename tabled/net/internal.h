@@ -11,6 +11,7 @@
 
 #include <uv.h>
 
+/* libuv reads up to 32 times before the next client has its turn: so not too much at a time. */
 enum { READ_BUFFER_BYTES = 64 * 1024 };
 
 /* An engine whose configuration was replaced, until its last lookup is answered. */
@@ -29,10 +30,10 @@ struct loop {
 	struct command_handler commands;
 	struct retired_engine current;
 	struct retired_engine *retired; /* list */
-	struct listener *listeners;	/* list */
+	struct listener *listeners;     /* list */
 	struct signal_handler *signals; /* list */
-	struct exchange *spare;		/* list of exchanges to be used again */
-	size_t conn_count;		/* clients of all listeners */
+	struct exchange *spare;         /* list of exchanges to be used again */
+	size_t conn_count;              /* clients of all listeners */
 	bool stopping;
 	char read_buffer[READ_BUFFER_BYTES];
 };
@@ -49,7 +50,7 @@ struct listener {
 	char *address; /* owned; as written in the configuration */
 	/* Copies of the options: clients may outlive the configuration. */
 	const struct proto *proto;
-	char *map;	     /* owned */
+	char *map;           /* owned */
 	char *owner, *group; /* owned */
 	mode_t mode;
 	int64_t max_connections, idle_timeout, request_timeout;
@@ -109,16 +110,16 @@ struct conn {
 	struct listener *listener;
 	struct exchange *first, *last; /* queue, oldest first */
 	size_t in_flight;
-	size_t held;	    /* bytes of replies that wait for those before them */
-	struct buf in;	    /* the beginning of a request, or requests that wait for their turn */
-	struct buf out;	    /* replies to be written */
+	size_t held;        /* bytes of replies that wait for those before them */
+	struct buf in;      /* the beginning of a request, or requests that wait for their turn */
+	struct buf out;     /* replies to be written */
 	struct buf sending; /* replies that libuv writes */
-	uint64_t since;	    /* ms; when it last got or sent something whole */
-	bool paused;	    /* not reading: it has too much under way */
+	uint64_t since;     /* ms; when it last got or sent something whole */
+	bool paused;        /* not reading: it has too much under way */
 	bool processing;    /* requests are being cut; replies are written afterwards */
-	bool leaving;	    /* ends once there is nothing to read */
-	bool ending;	    /* no more requests are taken; closed when all is answered */
-	bool lingering;	    /* all is answered; what it still sends is thrown away */
+	bool leaving;       /* ends once there is nothing to read */
+	bool ending;        /* no more requests are taken; closed when all is answered */
+	bool lingering;     /* all is answered; what it still sends is thrown away */
 	bool closed;
 	struct conn *prev, *next;
 };

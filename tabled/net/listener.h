@@ -14,7 +14,7 @@ struct listener_settings {
 	char *group;
 	mode_t mode;
 	int64_t max_connections;
-	int64_t idle_timeout;	 /* ms */
+	int64_t idle_timeout;    /* ms */
 	int64_t request_timeout; /* ms */
 };
 

@@ -34,7 +34,7 @@ struct server {
 	char reply[RESULT_MAX + 16];
 	size_t reply_size;
 	char input[READ_ROOM]; /* shared: each read is used up before the next one starts */
-	char *output;	       /* shared; room for as many replies as one read can ask for */
+	char *output;          /* shared; room for as many replies as one read can ask for */
 };
 
 /* Where in a netstring a client is; a request may come in pieces. */

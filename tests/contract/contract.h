@@ -16,12 +16,12 @@ extern const struct contract_row contract_rows[];
 
 /* Query templates. NULL for what the language of the backend has no way to say. */
 struct contract_queries {
-	const char *value;	   /* v for the key '%s' */
-	const char *both;	   /* k and v for the key '%s' */
+	const char *value;         /* v for the key '%s' */
+	const char *both;          /* k and v for the key '%s' */
 	const char *expressions;   /* a row with '%s', '%u', '%d' and '%u-%s', whatever they are */
 	const char *unknown_table; /* asks a table that is not there */
-	const char *nonsense;	   /* is none of the language */
-	const char *writes;	   /* would change the table */
+	const char *nonsense;      /* is none of the language */
+	const char *writes;        /* would change the table */
 };
 
 struct contract_backend {

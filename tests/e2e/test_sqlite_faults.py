@@ -50,8 +50,8 @@ def make_database(path, journal="DELETE", goto="bob@example.com", more=0):
 class Mail:
     """A daemon, its database and a client."""
 
-    def __init__(self, query_timeout="300ms", more="", database=True, **options):
-        self.daemon = Daemon(CONFIG % (more, query_timeout))
+    def __init__(self, query_timeout="300ms", extra="", database=True, **options):
+        self.daemon = Daemon(CONFIG % (extra, query_timeout))
         self.database = self.daemon.path("db/mail.db")
         self.database.parent.mkdir()
         self.daemon.directory.chmod(0o755)
@@ -248,7 +248,7 @@ as_nobody = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start ta
 
 @as_nobody
 def test_becomes_another_user():
-    with Mail(more='user = "nobody"') as mail:
+    with Mail(extra='user = "nobody"') as mail:
         status = pathlib.Path(f"/proc/{mail.daemon.process.pid}/status").read_text()
         nobody = pwd.getpwnam("nobody")
         assert f"Uid:\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}" in status
@@ -260,20 +260,22 @@ def test_becomes_another_user():
 @as_nobody
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 def test_not_readable(journal):
-    with Mail(more='user = "nobody"', journal=journal) as mail:
-        mail.database.parent.chmod(0o777)
-        mail.database.chmod(0o600)
+    mail = Mail(extra='user = "nobody"', journal=journal)
+    mail.database.parent.chmod(0o777)
+    mail.database.chmod(0o600)
+    with mail:
         for _ in range(10):
             mail.assert_away(reason="mail.db")
-        mail.assert_few_lines(2)
-        assert any("the user of tabled" in line or "Permission" in line for line in mail.lines())
+        mail.assert_few_lines(1)
+        assert "the user of tabled" in mail.lines()[0]
         mail.database.chmod(0o644)
         mail.assert_here()
+        mail.assert_few_lines(2)
 
 
 @as_nobody
 def test_directory_closed():
-    with Mail(more='user = "nobody"') as mail:
+    with Mail(extra='user = "nobody"') as mail:
         mail.assert_here()
         mail.database.parent.chmod(0o700)
         mail.assert_away(reason="Permission denied")
@@ -285,7 +287,7 @@ def test_directory_closed():
 @as_nobody
 def test_read_only_directory():
     """Neither the file nor its directory can be written by the daemon's user: it need not."""
-    with Mail(more='user = "nobody"') as mail:
+    with Mail(extra='user = "nobody"') as mail:
         mail.database.chmod(0o444)
         mail.database.parent.chmod(0o555)
         mail.assert_here()
@@ -302,7 +304,7 @@ def test_read_only_directory_with_wal():
     With a writer there, its -shm file can be read. Without one SQLite needs to make that file:
     then the answer is an error that says what to do, and not an old row.
     """
-    with Mail(more='user = "nobody"', journal="WAL") as mail:
+    with Mail(extra='user = "nobody"', journal="WAL") as mail:
         mail.database.parent.chmod(0o555)
         with contextlib.closing(sqlite3.connect(mail.database)) as writer:
             writer.execute("UPDATE alias SET goto = 'new@example.com'")
@@ -552,7 +554,7 @@ def test_query_that_takes_too_long():
     """It is ended at its deadline; before and after it the others are answered."""
     slow = ("map slow { source = mail  query = \"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT "
             "x + 1 FROM n) SELECT max(x) FROM n WHERE '%s' <> ''\" }")
-    with Mail(query_timeout="200ms", more=slow) as mail:
+    with Mail(query_timeout="200ms", extra=slow) as mail:
         mail.assert_here()
         assert mail.ask("x", "slow").startswith("TEMP")
         mail.assert_here()
@@ -563,7 +565,7 @@ def test_query_that_takes_too_long():
 
 def test_query_that_brings_too_much():
     big = "map big { source = mail  query = \"SELECT printf('%%.*c', 5000000, 'x') WHERE '%s' <> ''\" }"
-    with Mail(query_timeout="20s", more=big) as mail:
+    with Mail(query_timeout="20s", extra=big) as mail:
         assert mail.ask("x", "big").startswith("PERM")
         mail.assert_here()
 

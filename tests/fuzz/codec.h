@@ -113,7 +113,8 @@ static inline void fuzz_check_put(const struct proto *proto, const void *data, s
 	char *text = fuzz_copy(data, size);
 
 	for (int status = 0; status < STATUS_COUNT; status++) {
-		const struct reply reply = {.status = (enum status)status, .text = slice_of(text, size)};
+		const struct reply reply = {
+			.status = (enum status)status, .text = slice_of(text, size)};
 		struct buf out = {0};
 		struct error why;
 		int fits;

@@ -54,8 +54,8 @@ static void check_stable(const struct query *query, const struct dialect *dialec
 }
 
 /* All that is bound comes from the template and the key: it is at most so long. */
-static void check_expansion(
-	const struct template *template, const struct address_parts *value, const struct address_parts *key)
+static void check_expansion(const struct template *template, const struct address_parts *value,
+	const struct address_parts *key)
 {
 	struct buf out = {0};
 

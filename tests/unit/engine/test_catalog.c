@@ -75,8 +75,8 @@ END_TEST
 static const struct {
 	const char *name, *source, *query;
 	const char *option, *value; /* one more option */
-	const char *blamed;	    /* option at fault */
-	const char *parts[2];	    /* of the reason */
+	const char *blamed;         /* option at fault */
+	const char *parts[2];       /* of the reason */
 } mistakes[] = {
 	{"m", "mial", "a '%s'", NULL, NULL, "source", {"\"mial\"", "did you mean \"mail\""}},
 	{"m", "zzzzzzzzzz", "a '%s'", NULL, NULL, "source", {"no such source", "mail"}},

@@ -107,8 +107,8 @@ int main(void)
 	tcase_add_loop_test(tcase, cut_limits, 0, sizeof(limits) / sizeof(limits[0]));
 	tcase_add_test(tcase, longest_request_decides);
 	tcase_add_test(tcase, put_says_the_text_alone);
-	tcase_add_loop_test(tcase, put_makes_an_object_of_a_refusal, 0,
-		sizeof(refusals) / sizeof(refusals[0]));
+	tcase_add_loop_test(
+		tcase, put_makes_an_object_of_a_refusal, 0, sizeof(refusals) / sizeof(refusals[0]));
 	tcase_add_test(tcase, put_any_size);
 	tcase_add_test(tcase, describes_itself);
 	suite_add_tcase(suite, tcase);

@@ -66,7 +66,9 @@ START_TEST(keeps_the_limit_exactly)
 	char *text = codec_repeat('x', REASON_MAX);
 	char room[REASON_MAX];
 
-	codec_assert_slice(reason_clean(&(struct reply){.status = BROKEN, .text = slice_of(text, REASON_MAX)}, room),
+	codec_assert_slice(
+		reason_clean(&(struct reply){.status = BROKEN, .text = slice_of(text, REASON_MAX)},
+			room),
 		slice_of(text, REASON_MAX));
 	free(text);
 }
@@ -79,7 +81,9 @@ START_TEST(bounds_what_is_not_utf8)
 	char room[REASON_MAX];
 
 	ck_assert_uint_eq(
-		reason_clean(&(struct reply){.status = BROKEN, .text = slice_of(text, 1000)}, room).size, REASON_MAX);
+		reason_clean(&(struct reply){.status = BROKEN, .text = slice_of(text, 1000)}, room)
+			.size,
+		REASON_MAX);
 	free(text);
 }
 END_TEST
