@@ -25,6 +25,10 @@ enum {
 	/* SQLite's virtual machine looks at the clock each time it has run so many instructions. */
 	STEPS_BETWEEN_CLOCKS = 10000,
 	COLUMNS_MAX = 256,
+	/* The part of the file's header that changes with each transaction (its "change counter").
+	 */
+	VERSION_AT = 24,
+	VERSION_SIZE = 16,
 };
 
 /* Pages that a handle keeps at most: SQLite's own default is 2 MB, less than the upper levels of a
@@ -39,8 +43,10 @@ struct sqlite_config {
 struct sqlite_conn {
 	const struct sqlite_config *config; /* borrowed */
 	sqlite3 *db;
-	struct stat file;          /* of what was opened, to see that it was replaced */
-	sqlite3_stmt **statements; /* by statement id */
+	struct stat file;           /* as it was seen last, to see what SQLite would not */
+	char version[VERSION_SIZE]; /* from its header, then */
+	bool asked;                 /* there was a batch: pages of the file may be kept */
+	sqlite3_stmt **statements;  /* by statement id */
 	size_t statement_room;
 	sqlite3_stmt *begin, *commit;
 	bool reading;      /* a read transaction is open */
@@ -160,8 +166,44 @@ static void sqlite_close(void *opaque)
 	sqlite3_close(conn->db);
 }
 
-/* Is the file that was opened still the one by that name? SQLite itself would not notice. */
-static int check_file(const struct sqlite_conn *conn, struct error *why)
+/* By SQLite's own descriptor, since closing another one would give up its locks. */
+static void read_version(const struct sqlite_conn *conn, char version[VERSION_SIZE])
+{
+	sqlite3_file *file = NULL;
+
+	memset(version, 0, VERSION_SIZE);
+	sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (file && file->pMethods)
+		file->pMethods->xRead(file, version, VERSION_SIZE, VERSION_AT);
+}
+
+static bool is_as_before(const struct stat *old, const struct stat *new)
+{
+	return old->st_size == new->st_size && old->st_mtim.tv_sec == new->st_mtim.tv_sec &&
+	       old->st_mtim.tv_nsec == new->st_mtim.tv_nsec;
+}
+
+/*
+ * Was something copied over the file? SQLite trusts the pages that it keeps as long as the header
+ * says that nothing has changed, and a backup's header may well say so.
+ */
+static int check_content(struct sqlite_conn *conn, const struct stat *file, struct error *why)
+{
+	char version[VERSION_SIZE];
+
+	if (conn->asked && is_as_before(&conn->file, file))
+		return 0;
+	read_version(conn, version);
+	if (conn->asked && memcmp(version, conn->version, VERSION_SIZE) == 0)
+		return error_set(why, "%s was overwritten", conn->config->path);
+	memcpy(conn->version, version, VERSION_SIZE);
+	conn->file = *file;
+	conn->asked = true;
+	return 0;
+}
+
+/* Is the file that was opened still the one by that name, and nobody's but SQLite's to write? */
+static int check_file(struct sqlite_conn *conn, struct error *why)
 {
 	struct stat file;
 
@@ -169,7 +211,10 @@ static int check_file(const struct sqlite_conn *conn, struct error *why)
 		return error_set(why, "%s: %s", conn->config->path, strerror(errno));
 	if (file.st_ino != conn->file.st_ino || file.st_dev != conn->file.st_dev)
 		return error_set(why, "%s was replaced", conn->config->path);
-	return 0;
+	/* To SQLite that is a database without tables, but somebody may be about to fill it. */
+	if (!file.st_size)
+		return error_set(why, "%s is empty", conn->config->path);
+	return check_content(conn, &file, why);
 }
 
 /* Sorts a result code: whose fault is it, this question's, the moment's or the connection's? */

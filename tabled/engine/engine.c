@@ -16,7 +16,7 @@ struct engine {
 	const struct catalog *catalog; /* borrowed */
 	struct source *sources;        /* owned, in the catalog's order */
 	struct map_counters *counters; /* owned, by map->index */
-	bool *table_broken;            /* owned, by statement id: said so in the log already */
+	bool *table_failing;           /* owned, by statement id: said so in the log already */
 	struct lookup *spare;          /* list of lookups to be used again, with their buffers */
 	size_t spare_count;
 	size_t pending;
@@ -55,7 +55,7 @@ struct engine *engine_create(const struct catalog *catalog)
 	engine->catalog = catalog;
 	engine->sources = memory_new(catalog->source_count, sizeof(*engine->sources));
 	engine->counters = memory_new(catalog->map_count, sizeof(*engine->counters));
-	engine->table_broken = memory_new(catalog->table_count, sizeof(*engine->table_broken));
+	engine->table_failing = memory_new(catalog->table_count, sizeof(*engine->table_failing));
 	for (size_t i = 0; i < catalog->source_count; i++)
 		source_init(&engine->sources[i], &catalog->sources[i]);
 	return engine;
@@ -85,7 +85,7 @@ void engine_destroy(struct engine *engine)
 		source_finish(&engine->sources[i]);
 	free(engine->sources);
 	free(engine->counters);
-	free(engine->table_broken);
+	free(engine->table_failing);
 	free(engine);
 }
 
@@ -147,19 +147,19 @@ static void lookup_trace_step(struct lookup *lookup, const struct table *table, 
 }
 
 /*
- * One line in the log, unless the source itself is away and has said so. What is broken stays so
- * for every key: then one line, until it works again.
+ * One line in the log until the table is answered again, since what fails for one key mostly fails
+ * for all; none if the source itself is away and has said so.
  */
 static void lookup_log_failure(
 	struct lookup *lookup, const struct table *table, bool broken, uint64_t now)
 {
 	struct engine *engine = lookup->engine;
 	const struct source *source = &engine->sources[table->source];
-	bool *said = &engine->table_broken[table->query.statement.id];
+	bool *said = &engine->table_failing[table->query.statement.id];
 
-	if (broken ? *said : source->state != SOURCE_UP)
+	if (*said || source->state != SOURCE_UP)
 		return;
-	*said = broken;
+	*said = true;
 	if (log_limit_pass(&engine->limit, now, "failed lookups"))
 		log_line(broken ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
 			"map=%s table=%s source=%s: lookup failed: %s", lookup->map->name,
@@ -242,7 +242,7 @@ static bool lookup_take_answer(struct lookup *lookup, const struct table *table,
 			table, &lookup->rows, &lookup->key, &lookup->text, &lookup->why);
 	}
 	if (status == FOUND || status == NOT_FOUND)
-		lookup->engine->table_broken[table->query.statement.id] = false;
+		lookup->engine->table_failing[table->query.statement.id] = false;
 	lookup_trace_step(lookup, table,
 		status == FOUND || status == NOT_FOUND ? status_text(status) : lookup->why.text);
 	if (status == NOT_FOUND)
@@ -388,7 +388,7 @@ void engine_check(struct engine *engine, uint64_t now)
 		if (status == BROKEN) {
 			log_error("map=%s source=%s: %s", table->name, source->config->name,
 				why.text);
-			engine->table_broken[table->query.statement.id] = true;
+			engine->table_failing[table->query.statement.id] = true;
 		}
 	}
 }

@@ -275,10 +275,16 @@ static void conn_take(struct conn *conn, char *data, size_t size)
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct conn *conn = handle->data;
+	struct loop *loop = conn->listener->loop;
+	bool had_its_turn = conn->turn == loop->turn;
 
-	/* All clients read into the loop's one buffer: what is left over is copied, and is rare. */
+	/*
+	 * All clients read into the loop's one buffer: what is left over is copied, and is rare. No
+	 * buffer means "not now": libuv would go on reading from a client that sends without end.
+	 */
 	(void)suggested;
-	*buf = uv_buf_init(conn->listener->loop->read_buffer, READ_BUFFER_BYTES);
+	conn->turn = loop->turn;
+	*buf = uv_buf_init(loop->read_buffer, had_its_turn ? 0 : READ_BUFFER_BYTES);
 }
 
 /* Reads no more. What is under way is answered, then the connection is closed. */
@@ -298,7 +304,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 		/* The client may have closed only its sending side: what it asked is answered. */
 		conn_stop_reading(conn);
 		conn_settle(conn);
-	} else if (size < 0) {
+	} else if (size < 0 && size != UV_ENOBUFS) {
 		conn_close(conn);
 	} else if (size > 0 && !conn->ending) {
 		conn_take(conn, buf->base, (size_t)size);

@@ -11,8 +11,8 @@
 
 #include <uv.h>
 
-/* libuv reads up to 32 times before the next client has its turn: so not too much at a time. */
-enum { READ_BUFFER_BYTES = 64 * 1024 };
+/* What a client may send before the others have their turn. */
+enum { READ_BUFFER_BYTES = 16 * 1024 };
 
 /* An engine whose configuration was replaced, until its last lookup is answered. */
 struct retired_engine {
@@ -34,6 +34,7 @@ struct loop {
 	struct signal_handler *signals; /* list */
 	struct exchange *spare;         /* list of exchanges to be used again */
 	size_t conn_count;              /* clients of all listeners */
+	uint64_t turn;                  /* counts the sleeps of the worker */
 	bool stopping;
 	char read_buffer[READ_BUFFER_BYTES];
 };
@@ -114,6 +115,7 @@ struct conn {
 	struct buf in;      /* the beginning of a request, or requests that wait for their turn */
 	struct buf out;     /* replies to be written */
 	struct buf sending; /* replies that libuv writes */
+	uint64_t turn;      /* the loop's when it was last read from */
 	uint64_t since;     /* ms; when it last got or sent something whole */
 	bool paused;        /* not reading: it has too much under way */
 	bool processing;    /* requests are being cut; replies are written afterwards */

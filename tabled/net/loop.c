@@ -87,6 +87,7 @@ static void on_rest(uv_prepare_t *prepare)
 	struct loop *loop = prepare->data;
 	struct retired_engine *retired;
 
+	loop->turn++;
 	DL_FOREACH (loop->retired, retired) {
 		engine_rest(retired->engine);
 	}

@@ -450,7 +450,7 @@ def test_somebody_writes(journal, kind):
             for thread in threads:
                 thread.start()
             start = len(written)
-            while len(written) < start + 150 and time.monotonic() < deadline and not wrong:
+            while len(written) < start + 2000 and time.monotonic() < deadline and not wrong:
                 time.sleep(0.01)
             done.set()
             for thread in threads:

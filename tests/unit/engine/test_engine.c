@@ -425,6 +425,23 @@ START_TEST(what_is_broken_is_said_once)
 }
 END_TEST
 
+START_TEST(what_fails_is_said_once)
+{
+	setup_map(&setup, "m", "mail", "a '%s'");
+	start();
+	fake_play(&fake, {DONE, TRY_LATER, "slow"}, {DONE, TRY_LATER, "slow"}, {DONE, BROKEN, "no"},
+		{DONE, NOT_FOUND, NULL}, {DONE, TRY_LATER, "slow"});
+	for (int i = 0; i < 3; i++)
+		ask("m", "k");
+	ck_assert_uint_eq(log_captured_lines(&capture), 1);
+	assert_contains(
+		log_captured(&capture), "<4>map=m table=m source=mail: lookup failed: slow");
+	ask("m", "k");
+	ask("m", "k");
+	ck_assert_uint_eq(log_captured_lines(&capture), 2);
+}
+END_TEST
+
 START_TEST(checks_every_statement)
 {
 	setup_map(&setup, "m", "mail", "a '%s'");
@@ -532,6 +549,7 @@ int main(void)
 	tcase_add_test(tcase, trace);
 	tcase_add_test(tcase, counts);
 	tcase_add_test(tcase, what_is_broken_is_said_once);
+	tcase_add_test(tcase, what_fails_is_said_once);
 	tcase_add_test(tcase, checks_every_statement);
 	tcase_add_test(tcase, rests_what_was_asked);
 	tcase_add_test(tcase, an_answer_may_ask);
