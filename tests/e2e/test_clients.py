@@ -8,16 +8,17 @@ import json
 import random
 import re
 import resource
+import subprocess
 import threading
 import time
 
 import pytest
 
 from support.client import (
-    CONTROL, MEGABYTE, SOCKETMAP, TCP_TABLE, Client, Flood, answer, assert_well, base_config,
+    CONTROL, LEAN, MEGABYTE, SOCKETMAP, TCP_TABLE, Client, Flood, answer, assert_well, base_config,
     listener_status, locked_database, make_daemon, memory, netstring, open_files, status, wait_until,
     wait_until_asked, wait_until_locked)
-from support.daemon import has_ipv6
+from support.daemon import has_ipv6, program, sanitizer_environment
 
 INET = 'socketmap { listen = "inet:127.0.0.1:@PORT:socketmap@" }\n'
 INET_ENDPOINT = "inet:127.0.0.1:@PORT:socketmap@"
@@ -63,6 +64,23 @@ def test_big_replies_are_never_read():
         assert_well(daemon)
 
 
+def test_others_have_their_turn(daemon):
+    """A client that sends without end and reads all replies: it gets no more than its share."""
+    asked_by_flood = 2_000_000
+    flood = subprocess.Popen(
+        [program("tabled-bench"), "-m", "echo", "-K", "k%d", "-d", "20000", "-n", str(asked_by_flood),
+         f"unix:{daemon.path('socketmap')}"], stdout=subprocess.DEVNULL, env={**sanitizer_environment(), **LEAN})
+    try:
+        wait_until_asked(daemon, 1000)
+        with Client(daemon) as client:
+            for number in range(100):
+                assert client.ask("echo", number).reply() == f"OK echo-{number}"
+        assert listener_status(daemon)["requests"] < asked_by_flood, "the flood was over first"
+    finally:
+        flood.kill()
+        flood.wait()
+
+
 def test_replies_behind_one_that_waits(daemon):
     """The first reply waits for a lock: the big ones behind it must not pile up meanwhile."""
     assert_well(daemon)
@@ -83,15 +101,18 @@ def test_replies_behind_one_that_waits(daemon):
 
 
 def test_order_of_pipelined_replies(daemon):
-    """Some wait for a lock, others don't; a request that is refused has its turn, too."""
+    """Some wait for a lock, others don't; a request that is refused has its turn, too.
+
+    All of them are under way at a time: with more, tabled reads no further, and sending would block.
+    """
     with locked_database(daemon) as unlock, Client(daemon) as client:
-        for number in range(50):
+        for number in range(30):
             client.ask("slow", f"a{number}", f"b{number}").ask("echo", number).ask("fixed", "alice@example.com")
             client.ask("fixed", f"nobody{number}").ask("missing", number).send(b"7:nospace,")
         wait_until_locked(daemon)
         assert answer(daemon, "echo", "beside") == "OK echo-beside"
         unlock()
-        for number in range(50):
+        for number in range(30):
             assert client.reply() == f"OK slow-a{number}"
             assert client.reply() == f"OK slow-b{number}"
             assert client.reply() == f"OK echo-{number}"
