@@ -8,17 +8,16 @@ import json
 import random
 import re
 import resource
-import subprocess
 import threading
 import time
 
 import pytest
 
 from support.client import (
-    CONTROL, LEAN, MEGABYTE, SOCKETMAP, TCP_TABLE, Client, Flood, answer, assert_well, base_config,
+    CONTROL, MEGABYTE, SOCKETMAP, TCP_TABLE, Client, Flood, answer, assert_well, base_config,
     listener_status, locked_database, make_daemon, memory, netstring, open_files, status, wait_until,
     wait_until_asked, wait_until_locked)
-from support.daemon import has_ipv6, program, sanitizer_environment
+from support.daemon import has_ipv6
 
 INET = 'socketmap { listen = "inet:127.0.0.1:@PORT:socketmap@" }\n'
 INET_ENDPOINT = "inet:127.0.0.1:@PORT:socketmap@"
@@ -62,23 +61,6 @@ def test_big_replies_are_never_read():
         for flood in floods:
             flood.join()
         assert_well(daemon)
-
-
-def test_others_have_their_turn(daemon):
-    """A client that sends without end and reads all replies: it gets no more than its share."""
-    asked_by_flood = 2_000_000
-    flood = subprocess.Popen(
-        [program("tabled-bench"), "-m", "echo", "-K", "k%d", "-d", "20000", "-n", str(asked_by_flood),
-         f"unix:{daemon.path('socketmap')}"], stdout=subprocess.DEVNULL, env={**sanitizer_environment(), **LEAN})
-    try:
-        wait_until_asked(daemon, 1000)
-        with Client(daemon) as client:
-            for number in range(100):
-                assert client.ask("echo", number).reply() == f"OK echo-{number}"
-        assert listener_status(daemon)["requests"] < asked_by_flood, "the flood was over first"
-    finally:
-        flood.kill()
-        flood.wait()
 
 
 def test_replies_behind_one_that_waits(daemon):
