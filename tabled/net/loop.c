@@ -58,8 +58,11 @@ static void on_tick(uv_timer_t *timer)
 
 	if (at < soonest)
 		soonest = at;
-	if (soonest == UINT64_MAX)
+	if (soonest == UINT64_MAX) {
+		/* A lookup may have moved on to a source that had its turn before. */
+		loop_tick(loop);
 		return;
+	}
 	uv_timer_start(timer, on_tick, soonest > now ? soonest - now : 1, 0);
 }
 
