@@ -237,6 +237,17 @@ static const char *dollar_end(const char *at, const struct dialect *dialect)
 	return close;
 }
 
+/*
+ * What stays of a comment: a blank, so that the words around it stay apart. Behind MySQL's "--" of
+ * 5--3 a blank would start a comment that was none.
+ */
+static void add_comment_trace(struct buf *text)
+{
+	bool dashes = text->size >= 2 && memcmp(text->data + text->size - 2, "--", 2) == 0;
+
+	buf_add_string(text, dashes ? "/**/" : " ");
+}
+
 static int reader_step(struct reader *reader)
 {
 	const char *end = comment_end(reader->at, reader->dialect);
@@ -244,7 +255,7 @@ static int reader_step(struct reader *reader)
 	if (end && is_hint(reader->at))
 		return reader_copy(reader, end, "in an optimizer hint");
 	if (end) {
-		buf_add_byte(&reader->text, ' ');
+		add_comment_trace(&reader->text);
 		reader->at = end;
 		return 0;
 	}

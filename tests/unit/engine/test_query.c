@@ -87,6 +87,7 @@ static const struct {
 	{&mysql, "SELECT 5 -- 3, '\n, '%u'", "SELECT 5  \n, ?", "user"},
 	{&mysql, "SELECT 5 --\n, '%u'", "SELECT 5  \n, ?", "user"},
 	{&sqlite, "SELECT 5--3, '\n, '%u'", "SELECT 5 \n, ?1", "user"},
+	{&mysql, "SELECT 5--/* not yet */3, '%u'", "SELECT 5--/**/3, ?", "user"},
 	{&mysql, "SELECT /*! STRAIGHT_JOIN */ /*+ HINT */ '%u'",
 		"SELECT /*! STRAIGHT_JOIN */ /*+ HINT */ ?", "user"},
 	{&sqlite, "SELECT '%u' /* never closed", "SELECT ?1", "user"},
