@@ -68,10 +68,12 @@ static int memory_check(const void *config, struct error *why)
 	return 0;
 }
 
-static int memory_open(void *conn, const void *config, struct error *why)
+static int memory_open(
+	void *conn, const void *config, const struct server *server, struct error *why)
 {
 	struct memory_conn *memory = conn;
 
+	(void)server;
 	(void)why;
 	memory->config = config;
 	return 0;

@@ -127,7 +127,8 @@ static int explain(const struct sqlite_conn *conn, int code, struct error *why)
 	}
 }
 
-static int sqlite_open(void *opaque, const void *config, struct error *why)
+static int sqlite_open(
+	void *opaque, const void *config, const struct server *server, struct error *why)
 {
 	struct sqlite_conn *conn = opaque;
 	const struct sqlite_config *settings = config;
@@ -135,6 +136,7 @@ static int sqlite_open(void *opaque, const void *config, struct error *why)
 	char *uri;
 	int code;
 
+	(void)server;
 	conn->config = config;
 	if (stat(path, &conn->file) < 0)
 		return error_set(why, "%s: %s", path, strerror(errno));
@@ -295,10 +297,11 @@ static void bind_params(sqlite3_stmt *statement, const struct question *question
 			(int)question->params[i].size, SQLITE_STATIC);
 }
 
-static int add_row(sqlite3_stmt *statement, struct rows *rows)
+static int add_row(sqlite3_stmt *statement, const struct question *question)
 {
 	struct slice cells[COLUMNS_MAX];
 	int columns = sqlite3_column_count(statement);
+	bool has_key = question->statement->kind == STATEMENT_KEYS && columns > 1;
 
 	if (columns > COLUMNS_MAX)
 		return -1;
@@ -307,7 +310,7 @@ static int add_row(sqlite3_stmt *statement, struct rows *rows)
 
 		cells[i] = slice_of(text, (size_t)sqlite3_column_bytes(statement, i));
 	}
-	return rows_add(rows, cells, (size_t)columns);
+	return rows_add(question->rows, cells + has_key, (size_t)columns - has_key);
 }
 
 static enum progress read_rows(
@@ -316,7 +319,7 @@ static enum progress read_rows(
 	int code;
 
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-		if (add_row(statement, question->rows) == 0)
+		if (add_row(statement, question) == 0)
 			continue;
 		question->status = BROKEN;
 		error_set(question->why,

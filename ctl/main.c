@@ -188,9 +188,12 @@ static void print_status(json_t *status)
 		json_integer_value(json_object_get(status, "uptime")),
 		string_of(status, "configuration"));
 	json_array_foreach(json_object_get(status, "sources"), at, item)
-		printf("source %s (%s): %s%s%s\n", string_of(item, "name"),
-			string_of(item, "driver"), string_of(item, "state"),
-			*string_of(item, "reason") ? ": " : "", string_of(item, "reason"));
+	{
+		printf("source %s (%s): %s%s%s", string_of(item, "name"), string_of(item, "driver"),
+			string_of(item, "state"), *string_of(item, "reason") ? ": " : "",
+			string_of(item, "reason"));
+		print_counts(json_object_get(item, "pool"));
+	}
 	json_array_foreach(json_object_get(status, "maps"), at, item)
 	{
 		printf("map %s:", string_of(item, "name"));

@@ -1,6 +1,5 @@
--- A small mail server to try things on: what ./quickstart loads after schema/sqlite.sql.
-
-PRAGMA foreign_keys = ON;
+-- A small mail server to try things on: what ./quickstart loads after schema/sqlite.sql. It suits
+-- PostgreSQL and MariaDB as well, after their schemas.
 
 BEGIN;
 

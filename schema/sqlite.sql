@@ -8,7 +8,7 @@
 --     store grüsse for grüße.
 --   * An address has the form of a mail header: "john doe"@example.com with its quotes.
 --   * active = 0 hides a row from Postfix without losing it.
---   * A `domain` column is made from its address, so the two cannot disagree.
+--   * `localpart` and `domain` are made from their address, so they cannot disagree with it.
 -- SQLite enforces foreign keys only on connections that say PRAGMA foreign_keys = ON.
 
 PRAGMA foreign_keys = ON;
@@ -23,26 +23,30 @@ CREATE TABLE domain (
 
 -- Accounts. The user name is the address.
 CREATE TABLE mailbox (
-	username TEXT NOT NULL PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
-	active   INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
-	domain   TEXT NOT NULL REFERENCES domain (domain)
+	username  TEXT NOT NULL PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
+	active    INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	localpart TEXT NOT NULL
+		GENERATED ALWAYS AS (substr(username, 1, length(rtrim(username, replace(username, '@', ''))) - 1)) STORED,
+	domain    TEXT NOT NULL REFERENCES domain (domain)
 		GENERATED ALWAYS AS (substr(username, length(rtrim(username, replace(username, '@', ''))) + 1)) STORED
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX mailbox_domain ON mailbox (domain);
+CREATE INDEX mailbox_parts ON mailbox (domain, localpart);
 
 -- Where mail for an address goes instead. Address '@example.com' is the catch-all of its domain.
 -- A list has one row for each member, or one row with the members separated by commas.
 CREATE TABLE alias (
-	address TEXT NOT NULL CHECK (address = lower(address) AND address LIKE '%@%'),
-	goto    TEXT NOT NULL CHECK (goto <> ''),
-	active  INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
-	domain  TEXT NOT NULL REFERENCES domain (domain)
+	address   TEXT NOT NULL CHECK (address = lower(address) AND address LIKE '%@%'),
+	goto      TEXT NOT NULL CHECK (goto <> ''),
+	active    INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	localpart TEXT NOT NULL
+		GENERATED ALWAYS AS (substr(address, 1, length(rtrim(address, replace(address, '@', ''))) - 1)) STORED,
+	domain    TEXT NOT NULL REFERENCES domain (domain)
 		GENERATED ALWAYS AS (substr(address, length(rtrim(address, replace(address, '@', ''))) + 1)) STORED,
 	PRIMARY KEY (address, goto)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX alias_domain_of ON alias (domain);
+CREATE INDEX alias_parts ON alias (domain, localpart);
 
 -- Second names of domains: user@alias_domain is user@target_domain. An alias domain has no row in
 -- `domain`: Postfix wants a domain in one address class only.

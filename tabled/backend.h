@@ -1,27 +1,46 @@
 /*
  * The extension point for databases. To add one: write backends/NAME.c with a
  * `const struct backend NAME_backend`, and add the word to backends/meson.build. Start with
- * backends/memory.c, the shortest. The engine owns pool, back-off, deadlines, templates and the
- * reading of answers; a driver only opens, asks and closes.
+ * backends/memory.c, the shortest, or backends/pgsql.c for a database server. The engine owns pool,
+ * hosts, back-off, deadlines, templates, the making of batches and the reading of answers; a driver
+ * only opens, asks and closes.
  *
- * A connection belongs to one thread at a time, the worker that asks. Drivers keep no state
- * outside `conn`.
+ * A connection belongs to one thread at a time: the worker that asks, or the one on which the
+ * engine has it opened, cancelled or closed. Drivers keep no state outside `conn`.
  */
 #ifndef TABLED_BACKEND_H
 #define TABLED_BACKEND_H
 
 #include "base/error.h"
 #include "lookup.h"
+#include "server.h"
 #include "setting.h"
 
 /* Room for a statement's parameters; a query may have one string with expansions less. */
 enum { STATEMENT_PARAMS_MAX = 64 };
 
+/* How a statement can be asked for many keys in one query. */
+enum statement_kind {
+	STATEMENT_ALONE,  /* not at all: a procedure call, several statements … */
+	STATEMENT_SELECT, /* it may stand in a subquery */
+	STATEMENT_KEYS,   /* it names :keys; the first column of its rows is the key of each */
+};
+
+/* A piece of SQL and the parameter behind it. */
+struct statement_part {
+	struct slice sql;
+	size_t param; /* 1, 2 …; 0: none, this is the last piece */
+};
+
 /* A query as the engine made it from a map's template. Immutable; outlives all connections. */
 struct statement {
-	size_t id;        /* 0, 1, 2 … within its source: an index for prepared statements */
-	const char *text; /* SQL with the driver's placeholders */
+	size_t id;        /* 0, 1, 2 … over all sources: an index for prepared statements */
+	const char *text; /* SQL with the driver's placeholders, for one key */
 	size_t params;
+	enum statement_kind kind;
+	bool ordered;                       /* holds the words ORDER BY, but no LIMIT */
+	const struct statement_part *parts; /* the same text, cut at its placeholders */
+	size_t part_count;
 };
 
 /* One statement with its parameters, and what came of it. */
@@ -35,6 +54,7 @@ struct question {
 };
 
 struct batch {
+	/* More than one only on a server, and then all of one statement that is not ALONE. */
 	struct question *questions;
 	size_t count;
 	uint64_t deadline; /* clock_ms(): when the answer is no longer of use */
@@ -47,6 +67,9 @@ enum progress {
 	BUSY, /* somebody holds a lock; nothing was asked. Start the batch again a little later. */
 	LOST, /* the connection is of no use: close and reopen; `why` of the first question says why
 	       */
+	SPLIT,      /* of several questions at least one is at fault: ask them in smaller batches */
+	WANT_READ,  /* call advance() when the descriptor is readable */
+	WANT_WRITE, /* … or writable */
 };
 
 /* How a driver's SQL is written, so that the engine can turn '%s' into a parameter. */
@@ -67,14 +90,33 @@ struct backend {
 	const struct dialect *dialect;
 	bool first_column_only; /* as Postfix's own client of this database reads rows */
 
+	/*
+	 * The database is a server: there are hosts and a pool, batches go on in advance(), and
+	 * open(), cancel() and close() are called on a thread where they may block.
+	 */
+	bool is_server;
+	unsigned usual_port;
+
 	/* Checks what rows of `settings` can't. Returns -1 with `why`. May be NULL. */
 	int (*check)(const void *config, struct error *why);
 
-	/* Opens. `config` is borrowed for the life of the connection. Returns -1 with `why`. */
-	int (*open)(void *conn, const void *config, struct error *why);
+	/*
+	 * Opens. `config` is borrowed for the life of the connection; `server` is NULL for what is
+	 * none. Returns -1 with `why`, no later than settings->connect_timeout, names aside.
+	 */
+	int (*open)(void *conn, const void *config, const struct server *server, struct error *why);
 
 	/* Asks. One bad key is that question's BROKEN or TRY_LATER, never the connection's LOST. */
 	enum progress (*start)(void *conn, struct batch *batch);
+
+	/*
+	 * Servers only: goes on with what start() began, never blocking. Between batches it is
+	 * called when the descriptor is readable: DONE if all is well, or LOST.
+	 */
+	enum progress (*advance)(void *conn);
+
+	/* Servers only: the descriptor to be watched. Stays the same from open() to close(). */
+	int (*fd)(const void *conn);
 
 	/*
 	 * Nothing will be asked for a moment: the worker is about to sleep. What was kept between
@@ -82,11 +124,50 @@ struct backend {
 	 */
 	void (*rest)(void *conn);
 
-	/* Closes; accepts a connection whose open() failed half-way. */
+	/*
+	 * Asks the server to stop the query that runs; close() follows. It may block for ever.
+	 * NULL: the server itself knows when to stop. The configuration may be gone by then.
+	 */
+	void (*cancel)(void *conn);
+
+	/*
+	 * Closes; accepts a connection whose open() failed half-way. The configuration may be gone
+	 * by then.
+	 */
 	void (*close)(void *conn);
 };
 
 /* All backends that were built, NULL at the end. Made from backends/meson.build. */
 extern const struct backend *const backends[];
+
+/*
+ * For drivers: what an error of the database says. The tables that sort codes are theirs; what
+ * follows from it is the same for all.
+ */
+enum fault {
+	FAULT_KEY,        /* of this key: another one may well be answered */
+	FAULT_QUERY,      /* of the query: wrong for every key, until somebody mends it */
+	FAULT_MOMENT,     /* of nobody, such as a deadlock: the same question may do better */
+	FAULT_CONNECTION, /* it, or its server, is of no use any more */
+};
+
+/* Gives the batch what an error means: returns DONE, SPLIT or LOST. */
+enum progress batch_fail(struct batch *batch, enum fault fault, const char *text);
+
+/* Adds a row to a question; with too many bytes or columns, the question is BROKEN. */
+void batch_add_row(struct batch *batch, size_t question, const struct slice *cells, size_t columns);
+
+/*
+ * The same for STATEMENT_KEYS: the first of the cells says whose row it is. Returns -1 when no
+ * question has that very key: the database compares otherwise than by bytes, and the batch has to
+ * be SPLIT. One question alone takes all rows. The key is left out of the row, unless it is all.
+ */
+int batch_add_keyed_row(struct batch *batch, const struct slice *cells, size_t columns);
+
+/* All rows are there: questions without a status are FOUND or NOT_FOUND. Returns DONE. */
+enum progress batch_finish(struct batch *batch);
+
+/* Forgets rows and statuses, to ask once more. */
+void batch_clear(struct batch *batch);
 
 #endif

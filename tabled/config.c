@@ -42,7 +42,9 @@ size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 			.has_title = true,
 			.help = "A source: a database that maps ask.",
 			.parts = {{(*backend)->settings, (*backend)->config_size},
-				{source_setting_table, sizeof(struct source_settings)}},
+				{source_setting_table, sizeof(struct source_settings)},
+				{(*backend)->is_server ? server_setting_table : local_setting_table,
+					sizeof(struct server_settings)}},
 			.backend = *backend};
 	kinds[count++] = (struct config_kind){.keyword = "map",
 		.has_title = true,

@@ -274,6 +274,17 @@ static int take_options(struct reader *reader, struct config_section *section, c
 	return 0;
 }
 
+/* What the rows of its options can't say. */
+static int check_source(const struct config_section *section, struct error *why)
+{
+	const struct backend *backend = section->kind.backend;
+
+	why->option = NULL;
+	if (backend->is_server && server_settings_check(section->values[2], why) < 0)
+		return -1;
+	return backend->check ? backend->check(section->values[0], why) : 0;
+}
+
 /* Passes a section's values on to where they belong. */
 static int file_section(struct reader *reader, struct config_section *section)
 {
@@ -286,10 +297,11 @@ static int file_section(struct reader *reader, struct config_section *section)
 			if (strcmp(config->sources[i].name, section->title) == 0)
 				return blame(reader, section->line,
 					"there is another source of this name");
-		if (kind->backend->check && kind->backend->check(section->values[0], &why) < 0)
+		if (check_source(section, &why) < 0)
 			return blame(reader, config_line_of(section, why.option), why.text);
-		config->sources[config->source_count++] = (struct source_config){
-			section->title, kind->backend, section->values[1], section->values[0]};
+		config->sources[config->source_count++] = (struct source_config){section->title,
+			kind->backend, section->values[1], section->values[0],
+			kind->backend->is_server ? section->values[2] : NULL};
 	} else if (kind->proto) {
 		const struct listener_map_settings *map = section->values[1];
 

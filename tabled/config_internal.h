@@ -9,9 +9,9 @@
 #include "config.h"
 #include "proto.h"
 
-enum { CONFIG_PARTS = 2, CONFIG_KINDS_MAX = 64 };
+enum { CONFIG_PARTS = 3, CONFIG_KINDS_MAX = 64 };
 
-/* A kind of section: its keyword and the one or two tables that its options come from. */
+/* A kind of section: its keyword and the tables that its options come from. */
 struct config_kind {
 	const char *keyword; /* NULL: the options outside of sections */
 	bool has_title;

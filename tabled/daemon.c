@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,6 +28,30 @@ struct daemon {
 static void release_config(void *config)
 {
 	config_destroy(config);
+}
+
+/*
+ * Opening a connection to a database may block, so that one dead host would take threads from the
+ * others: libuv's four are too few. Only before its first use of them.
+ */
+static void enlarge_thread_pool(void)
+{
+	setenv("UV_THREADPOOL_SIZE", "16", 0);
+}
+
+static bool has_server(const struct config *config)
+{
+	for (size_t i = 0; i < config->source_count; i++)
+		if (config->sources[i].server)
+			return true;
+	return false;
+}
+
+/* The password of a server must not be found in a core dump, wherever it was written. */
+static void protect_memory(const struct config *config)
+{
+	if (has_server(config) && prctl(PR_SET_DUMPABLE, 0) < 0)
+		log_warning("core dumps can't be forbidden: %s", strerror(errno));
 }
 
 static void open_log(const struct config *config)
@@ -51,10 +76,11 @@ static int open_listeners(struct daemon *daemon, const struct config *config, st
 /* From now on lookups are answered by this configuration, which is given. */
 static void put_in_use(struct daemon *daemon, struct config *config)
 {
-	struct engine *engine = engine_create(config->catalog);
+	struct engine *engine = engine_create(config->catalog, loop_connector(daemon->loop));
 
 	engine_check(engine, clock_ms());
 	daemon->config = config;
+	protect_memory(config);
 	loop_set_engine(daemon->loop, engine, release_config, config);
 }
 
@@ -173,6 +199,7 @@ int daemon_run(struct config *config, struct error *why)
 	daemon.control = (struct control){&daemon, current_engine, reload, add_status};
 	open_log(config);
 	raise_file_limit();
+	enlarge_thread_pool();
 	signal(SIGPIPE, SIG_IGN);
 	daemon.loop = loop_create((struct command_handler){control_run, &daemon.control});
 	/* Before the first client can connect: whoever sees a socket may rely on a clean stop. */

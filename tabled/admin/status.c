@@ -1,5 +1,20 @@
 #include "admin/status.h"
 
+#include "engine/pool.h"
+
+static void add_pool(json_t *status, const struct source *source)
+{
+	struct pool_status pool;
+
+	pool_status(source->pool, &pool);
+	json_object_set_new(status, "pool",
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "connections",
+			(json_int_t)pool.live, "busy", (json_int_t)pool.busy, "waiting",
+			(json_int_t)pool.waiting, "opened", (json_int_t)pool.opened, "lost",
+			(json_int_t)pool.lost, "queries", (json_int_t)pool.batches, "questions",
+			(json_int_t)pool.questions, "refused", (json_int_t)pool.shed));
+}
+
 static json_t *status_of_source(const struct source *source)
 {
 	json_t *status = json_pack("{s:s, s:s, s:s}", "name", source->config->name, "driver",
@@ -7,6 +22,8 @@ static json_t *status_of_source(const struct source *source)
 
 	if (source->state == SOURCE_LOCKED || source->state == SOURCE_DOWN)
 		json_object_set_new(status, "reason", json_string(source->why.text));
+	if (source->pool)
+		add_pool(status, source);
 	return status;
 }
 

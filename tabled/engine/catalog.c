@@ -13,16 +13,8 @@ const struct setting source_setting_table[] = {
 		 "Postfix itself waits 100 s. 10ms to 90s."},
 	{.name = "retry_interval", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, retry_interval),
 	 .fallback = "100ms", .least = 0, .most = 3600000,
-	 .help = "How long a source that could not be opened is left alone before it is tried again."},
-	{.name = "pool", .type = SETTING_NUMBER, .offset = offsetof(struct source_settings, pool), .fallback = "1",
-	 .least = 1, .most = 1000, .unused = true,
-	 .help = "Connections to a database server. This version has no backend for one."},
-	{.name = "connect_timeout", .type = SETTING_DURATION,
-	 .offset = offsetof(struct source_settings, connect_timeout), .fallback = "3s", .unused = true,
-	 .help = "How long connecting to a database server may take. This version has no backend for one."},
-	{.name = "idle_timeout", .type = SETTING_DURATION, .offset = offsetof(struct source_settings, idle_timeout),
-	 .fallback = "1m", .unused = true,
-	 .help = "When an unused connection to a database server is closed. This version has no backend for one."},
+	 .help = "How long a source that could not be opened is left alone before it is tried again. "
+		 "For database servers the wait grows with each failure, up to 5s."},
 	{0}
 };
 /* clang-format on */

@@ -11,8 +11,6 @@
 struct source_settings {
 	int64_t query_timeout;  /* ms */
 	int64_t retry_interval; /* ms */
-	int64_t pool, connect_timeout,
-		idle_timeout; /* for databases on the network: not used yet */
 };
 
 extern const struct setting source_setting_table[];
@@ -22,7 +20,8 @@ struct source_config {
 	const char *name;
 	const struct backend *backend;
 	const struct source_settings *settings;
-	const void *own; /* the driver's options */
+	const void *own;                      /* the driver's options */
+	const struct server_settings *server; /* NULL: the database is none */
 };
 
 struct map_config {

@@ -23,30 +23,40 @@ struct lookup_trace {
 /* Takes the answer. `reply` is borrowed for the call. May be called from within engine_lookup(). */
 typedef void lookup_done(void *owner, const struct reply *reply);
 
-/* The catalog is borrowed for the engine's life. */
-struct engine *engine_create(const struct catalog *catalog);
+struct connector;
+
+/* Both are borrowed for the engine's life. The connector may be NULL if no source is a server. */
+struct engine *engine_create(const struct catalog *catalog, struct connector *connector);
 
 /* Only when engine_pending() is 0. Takes NULL. */
 void engine_destroy(struct engine *engine);
 
 /*
  * Looks the key of `request` up in the map it names. `done` is called exactly once, with `owner`,
- * now or from a later engine_tick(). The request is borrowed for the call only; `trace`, which may
+ * now or later. The request is borrowed for the call only; `trace`, which may
  * be NULL, until `done`.
  */
 void engine_lookup(struct engine *engine, const struct request *request, uint64_t now,
 	struct lookup_trace *trace, lookup_done *done, void *owner);
 
-/* Does what is due. Returns when it wants to be called next (ms), UINT64_MAX: not at all. */
-uint64_t engine_tick(struct engine *engine, uint64_t now);
+/* Does what is due. */
+void engine_tick(struct engine *engine, uint64_t now);
 
-/* The worker is about to sleep: sources give their locks back. */
-void engine_rest(struct engine *engine);
+/* Nobody waits any more: every lookup is answered TRY_LATER, without trying anything more. */
+void engine_abandon(struct engine *engine);
 
-/* Lookups that have not been answered. */
+/* When engine_tick() is due (ms); UINT64_MAX: not at all. */
+uint64_t engine_next(const struct engine *engine);
+
+/* The worker is about to sleep: servers are asked what has gathered, locks are given back. */
+void engine_rest(struct engine *engine, uint64_t now);
+
+/* Lookups that have not been answered, and whatever else is under way. */
 size_t engine_pending(const struct engine *engine);
 
-/* Prepares every statement and logs what is wrong with it; a database that is away is no mistake.
+/*
+ * Has every statement prepared, now or soon, and logs what is wrong with it; a database that is
+ * away is no mistake.
  */
 void engine_check(struct engine *engine, uint64_t now);
 

@@ -1,5 +1,8 @@
 #include "engine/query.h"
 
+#include "base/memory.h"
+#include "engine/sql.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +14,17 @@ struct reader {
 	struct template_needs *needs;
 	struct error *why;
 	const char *at;
-	struct buf text;                           /* the statement so far */
+	struct buf text;   /* the statement so far */
+	struct buf places; /* a struct place for each placeholder */
+	struct buf words;  /* what stands outside of quotes, in capitals; a quote for the rest */
+	size_t keys;       /* how often :keys was named */
 	struct buf literals[STATEMENT_PARAMS_MAX]; /* what each parameter was made from */
+};
+
+/* Where a placeholder stands in the statement's text. */
+struct place {
+	size_t start, end;
+	size_t param;
 };
 
 /* The expansion at `at`, or NULL: used on a span that ends at `end`. */
@@ -120,17 +132,12 @@ static int reader_number(struct reader *reader, size_t *ret_number)
 	return 0;
 }
 
-static bool is_name_character(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
-}
-
 /* Does a literal's prefix end the text so far: E'…', N'…', x'…', _utf8'…'? A keyword may, too. */
 static bool has_prefix(const struct buf *text)
 {
 	size_t start = text->size;
 
-	while (start > 0 && is_name_character(text->data[start - 1]))
+	while (start > 0 && sql_is_name_character(text->data[start - 1]))
 		start--;
 	if (start == text->size)
 		return false;
@@ -142,21 +149,44 @@ static bool has_prefix(const struct buf *text)
 static void add_placeholder(struct reader *reader, size_t number, char behind)
 {
 	struct buf *text = &reader->text;
+	struct place place = {.param = number};
 
-	if (text->size && is_name_character(text->data[text->size - 1]))
+	if (text->size && sql_is_name_character(text->data[text->size - 1]))
 		buf_add_byte(text, ' ');
+	place.start = text->size;
 	buf_add_byte(text, reader->dialect->placeholder);
 	if (reader->dialect->numbered)
 		buf_add_format(text, "%zu", number);
-	if (is_name_character(behind))
+	place.end = text->size;
+	buf_add(&reader->places, &place, sizeof(place));
+	if (sql_is_name_character(behind))
 		buf_add_byte(text, ' ');
+}
+
+/* Puts a parameter in the place of what ends at `end`; literals[params] says what is bound. */
+static int reader_add_param(struct reader *reader, const char *end)
+{
+	size_t number;
+
+	if (reader_number(reader, &number) < 0)
+		return -1;
+	add_placeholder(reader, number, *end);
+	reader->at = end;
+	return 0;
+}
+
+static int check_param_count(const struct reader *reader)
+{
+	if (reader->query->statement.params + 1 < STATEMENT_PARAMS_MAX)
+		return 0;
+	return error_set(reader->why, "the query has more than %d strings with expansions",
+		STATEMENT_PARAMS_MAX - 1);
 }
 
 /* A literal with expansions: a parameter takes its place. */
 static int reader_bind(struct reader *reader, const char *end)
 {
 	struct query *query = reader->query;
-	size_t number;
 
 	if (has_prefix(&reader->text))
 		return error_set(reader->why,
@@ -164,16 +194,32 @@ static int reader_bind(struct reader *reader, const char *end)
 			"bound "
 			"there: write it as a plain '...' string",
 			expansion_in(reader->at, end));
-	if (query->statement.params + 1 >= STATEMENT_PARAMS_MAX)
-		return error_set(reader->why, "the query has more than %d strings with expansions",
-			STATEMENT_PARAMS_MAX - 1);
+	if (check_param_count(reader) < 0)
+		return -1;
 	literal_decode(
 		reader->at, end, reader->dialect, &reader->literals[query->statement.params]);
-	if (reader_number(reader, &number) < 0)
+	return reader_add_param(reader, end);
+}
+
+#define KEYS ":keys"
+
+/* The list of keys. "::keys" is a cast, to a type of that name. */
+static bool is_keys(const struct reader *reader)
+{
+	const struct buf *text = &reader->text;
+	const char *end = reader->at + sizeof(KEYS) - 1;
+
+	return strncmp(reader->at, KEYS, sizeof(KEYS) - 1) == 0 && !sql_is_name_character(*end) &&
+	       !(text->size && text->data[text->size - 1] == ':');
+}
+
+static int reader_bind_keys(struct reader *reader)
+{
+	if (check_param_count(reader) < 0)
 		return -1;
-	add_placeholder(reader, number, *end);
-	reader->at = end;
-	return 0;
+	reader->keys++;
+	buf_add_string(&reader->literals[reader->query->statement.params], "%s");
+	return reader_add_param(reader, reader->at + sizeof(KEYS) - 1);
 }
 
 static int reader_quoted(struct reader *reader)
@@ -256,14 +302,20 @@ static int reader_step(struct reader *reader)
 		return reader_copy(reader, end, "in an optimizer hint");
 	if (end) {
 		add_comment_trace(&reader->text);
+		buf_add_byte(&reader->words, ' ');
 		reader->at = end;
 		return 0;
 	}
-	if (strchr("'\"`", *reader->at))
+	if (strchr("'\"`", *reader->at)) {
+		buf_add_byte(&reader->words, '\'');
 		return reader_quoted(reader);
+	}
 	end = dollar_end(reader->at, reader->dialect);
 	if (end)
 		return reader_copy(reader, end, "in a $-quoted string");
+	if (is_keys(reader))
+		return reader_bind_keys(reader);
+	buf_add_byte(&reader->words, (char)toupper((unsigned char)*reader->at));
 	end = reader->at + 1;
 	if (*reader->at == '%' && *end)
 		end++;
@@ -277,6 +329,60 @@ static void trim_end(struct buf *text)
 		text->size--;
 }
 
+/* Cuts the statement's text at its placeholders. */
+static void statement_cut(struct statement *statement, const struct buf *places, size_t size)
+{
+	size_t count = places->size / sizeof(struct place), start = 0;
+	struct statement_part *parts = memory_new(count + 1, sizeof(*parts));
+
+	for (size_t i = 0; i < count; i++) {
+		struct place place;
+
+		memcpy(&place, places->data + i * sizeof(place), sizeof(place));
+		parts[i].sql = slice_of(statement->text + start, place.start - start);
+		parts[i].param = place.param;
+		start = place.end;
+	}
+	parts[count].sql = slice_of(statement->text + start, size - start);
+	statement->parts = parts;
+	statement->part_count = count + 1;
+}
+
+/* All has been read: what kind of statement is it? */
+static int reader_finish(struct reader *reader)
+{
+	struct statement *statement = &reader->query->statement;
+	struct slice words;
+
+	trim_end(&reader->words);
+	if (!reader->text.size)
+		return error_set(reader->why, "the query is empty");
+	words = buf_slice(&reader->words);
+	statement->kind = sql_is_select(words) ? STATEMENT_SELECT : STATEMENT_ALONE;
+	statement->ordered = sql_is_ordered(words);
+	statement_cut(statement, &reader->places, reader->text.size);
+	if (!reader->keys)
+		return 0;
+	if (reader->keys * sizeof(struct place) != reader->places.size)
+		return error_set(reader->why,
+			":keys stands for the whole key of each question, so the query can't hold "
+			"expansions such as '%%s' beside it");
+	if (statement->kind == STATEMENT_SELECT)
+		statement->kind = STATEMENT_KEYS;
+	else
+		return error_set(reader->why, ":keys needs a plain SELECT, such as SELECT address, "
+					      "goto FROM alias WHERE address IN (:keys)");
+	return 0;
+}
+
+static void reader_free(struct reader *reader)
+{
+	for (size_t i = 0; i < STATEMENT_PARAMS_MAX; i++)
+		buf_finish(&reader->literals[i]);
+	buf_finish(&reader->places);
+	buf_finish(&reader->words);
+}
+
 int query_init(struct query *query, const char *text, const struct dialect *dialect,
 	struct template_needs *needs, struct error *why)
 {
@@ -288,12 +394,11 @@ int query_init(struct query *query, const char *text, const struct dialect *dial
 	while (*reader.at && result == 0)
 		result = reader_step(&reader);
 	trim_end(&reader.text);
-	if (result == 0 && !reader.text.size)
-		result = error_set(why, "the query is empty");
 	buf_string(&reader.text);
 	query->statement.text = reader.text.data;
-	for (size_t i = 0; i < STATEMENT_PARAMS_MAX; i++)
-		buf_finish(&reader.literals[i]);
+	if (result == 0)
+		result = reader_finish(&reader);
+	reader_free(&reader);
 	if (result < 0)
 		query_finish(query);
 	return result;
@@ -304,5 +409,6 @@ void query_finish(struct query *query)
 	for (size_t i = 0; i < STATEMENT_PARAMS_MAX; i++)
 		template_finish(&query->params[i]);
 	free((char *)query->statement.text);
+	free((struct statement_part *)query->statement.parts);
 	*query = (struct query){0};
 }

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine/pool.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -9,9 +10,12 @@
 
 enum { BUSY_WAIT_LEAST_MS = 2, BUSY_WAIT_MOST_MS = 50, LOCK_PATIENCE_MS = 1000 };
 
-void source_init(struct source *source, const struct source_config *config)
+void source_init(
+	struct source *source, const struct source_config *config, struct connector *connector)
 {
 	*source = (struct source){.config = config};
+	if (config->server)
+		source->pool = pool_create(source, connector);
 }
 
 const char *source_state_text(enum source_state state)
@@ -21,11 +25,8 @@ const char *source_state_text(enum source_state state)
 	return texts[state];
 }
 
-/*
- * The one place where a source's state changes, and so the one line in the log for it. A lock is
- * not worth a line before somebody has had to wait for it: see source_complain().
- */
-static void source_set_state(
+/* A lock is not worth a line before somebody has had to wait for it: see source_complain(). */
+void source_set_state(
 	struct source *source, enum source_state state, const struct error *why, uint64_t now)
 {
 	enum source_state old = source->state;
@@ -70,6 +71,7 @@ static void source_close(struct source *source)
 void source_finish(struct source *source)
 {
 	assert(!source->waiting);
+	pool_destroy(source->pool);
 	source_close(source);
 }
 
@@ -91,7 +93,7 @@ static int source_open(struct source *source, uint64_t now)
 	if (source->state == SOURCE_DOWN && now < source->retry_at)
 		return -1;
 	source->conn = memory_new(1, backend->conn_size);
-	if (backend->open(source->conn, source->config->own, &why) == 0)
+	if (backend->open(source->conn, source->config->own, NULL, &why) == 0)
 		return 0;
 	source_lose(source, &why, now);
 	return -1;
@@ -125,18 +127,27 @@ static enum progress source_run(struct source *source, struct batch *batch, uint
 	}
 }
 
-static void ask_fail(struct ask *ask, struct source *source, uint64_t now)
+void source_fail_ask_with(
+	struct source *source, struct ask *ask, const struct error *why, uint64_t now)
+{
+	ask->question.status = TRY_LATER;
+	error_set(ask->question.why, "source %s: %s", source->config->name, why->text);
+	ask->done(ask, now);
+}
+
+void source_fail_ask(struct source *source, struct ask *ask, uint64_t now)
 {
 	source_complain(source);
-	ask->question.status = TRY_LATER;
-	error_set(ask->question.why, "source %s: %s", source->config->name, source->why.text);
-	ask->done(ask, now);
+	source_fail_ask_with(source, ask, &source->why, now);
 }
 
 /* Returns whether the ask is over; if not, the database is locked and it has to wait. */
 static bool source_try(struct source *source, struct ask *ask, uint64_t now)
 {
-	struct batch batch = {.questions = &ask->question, .count = 1, .deadline = ask->deadline};
+	struct batch batch = {.questions = &ask->question,
+		.count = 1,
+		.deadline = ask->deadline,
+		.only_check = ask->only_check};
 
 	switch (source_run(source, &batch, now)) {
 	case DONE:
@@ -147,15 +158,18 @@ static bool source_try(struct source *source, struct ask *ask, uint64_t now)
 		if (now < ask->deadline)
 			return false;
 		/* fall through */
-	case LOST:
-		ask_fail(ask, source, now);
+	default:
+		source_fail_ask(source, ask, now);
 		return true;
 	}
-	return true;
 }
 
 void source_ask(struct source *source, struct ask *ask, uint64_t now)
 {
+	if (source->pool) {
+		pool_ask(source->pool, ask, now);
+		return;
+	}
 	/* Behind those that wait already: a lock that is held for them is held for this one. */
 	if (!source->waiting && source_try(source, ask, now))
 		return;
@@ -166,11 +180,13 @@ void source_ask(struct source *source, struct ask *ask, uint64_t now)
 	DL_APPEND(source->waiting, ask);
 }
 
-static uint64_t source_next_tick(const struct source *source)
+uint64_t source_next(const struct source *source)
 {
 	uint64_t next = source->busy_at;
 	const struct ask *ask;
 
+	if (source->pool)
+		return pool_next(source->pool);
 	if (!source->waiting)
 		return UINT64_MAX;
 	DL_FOREACH (source->waiting, ask) {
@@ -189,16 +205,13 @@ static void source_expire(struct source *source, uint64_t now)
 		if (now < ask->deadline)
 			continue;
 		DL_DELETE(source->waiting, ask);
-		ask_fail(ask, source, now);
+		source_fail_ask(source, ask, now);
 	}
 }
 
-uint64_t source_tick(struct source *source, uint64_t now)
+/* Tries again what waits for a lock. */
+static void retry_waiting(struct source *source, uint64_t now)
 {
-	if (!source->waiting || now < source->busy_at) {
-		source_expire(source, now);
-		return source_next_tick(source);
-	}
 	while (source->waiting) {
 		struct ask *ask = source->waiting;
 
@@ -213,33 +226,42 @@ uint64_t source_tick(struct source *source, uint64_t now)
 	if (source->busy_wait < BUSY_WAIT_MOST_MS)
 		source->busy_wait *= 2;
 	source->busy_at = now + source->busy_wait;
-	source_expire(source, now);
-	return source_next_tick(source);
 }
 
-void source_rest(struct source *source)
+void source_tick(struct source *source, uint64_t now)
 {
+	if (source->pool) {
+		pool_tick(source->pool, now);
+		return;
+	}
+	if (source->waiting && now >= source->busy_at)
+		retry_waiting(source, now);
+	source_expire(source, now);
+}
+
+void source_abandon(struct source *source)
+{
+	if (source->pool)
+		pool_abandon(source->pool);
+	source_expire(source, UINT64_MAX);
+}
+
+bool source_withdraw(struct source *source, struct ask *ask)
+{
+	/* Inline, an ask that waits is the only one of its lookup. */
+	return source->pool && pool_withdraw(source->pool, ask);
+}
+
+void source_rest(struct source *source, uint64_t now)
+{
+	if (source->pool)
+		pool_dispatch(source->pool, now);
 	if (source->asked && source->conn && source->config->backend->rest)
 		source->config->backend->rest(source->conn);
 	source->asked = false;
 }
 
-enum status source_check(
-	struct source *source, const struct statement *statement, uint64_t now, struct error *why)
+size_t source_opening(const struct source *source)
 {
-	struct rows rows = {0};
-	struct question question = {.statement = statement, .rows = &rows, .why = why};
-	struct batch batch = {.questions = &question,
-		.count = 1,
-		.deadline = now + (uint64_t)source->config->settings->query_timeout,
-		.only_check = true};
-
-	why->text[0] = '\0';
-	if (source_run(source, &batch, now) != DONE) {
-		question.status = TRY_LATER;
-		if (!why->text[0])
-			*why = source->why;
-	}
-	rows_finish(&rows);
-	return question.status;
+	return source->pool ? pool_opening(source->pool) : 0;
 }

@@ -1,7 +1,8 @@
 /*
- * A source: one database as one worker sees it. It owns the connection, opens it when it is first
- * needed and again when it was lost, lets questions wait while somebody holds a lock, and gives
- * up on them at their deadline. It belongs to its worker's thread.
+ * A source: one database as one worker sees it. A database server has a pool of connections (see
+ * pool.h). Any other is asked here, inline: its one connection is opened when it is first needed
+ * and again when it was lost, and questions wait while somebody holds a lock. It belongs to its
+ * worker's thread.
  */
 #ifndef TABLED_ENGINE_SOURCE_H
 #define TABLED_ENGINE_SOURCE_H
@@ -9,11 +10,23 @@
 #include "backend.h"
 #include "engine/catalog.h"
 
-/* One question on its way. The caller owns it and keeps it until `done`. */
+struct line;
+struct pool;
+
+/* One question on its way. The caller owns it and keeps it until `done`, or until withdrawn. */
 struct ask {
 	struct question question;
 	uint64_t deadline;                           /* ms */
+	bool only_check;                             /* see struct batch */
 	void (*done)(struct ask *ask, uint64_t now); /* question.status is set */
+
+	/* The source's own; zeroed by whoever asks. */
+	struct line *line, *home; /* in which it waits; to which it belongs */
+	uint64_t order, since;
+	size_t share;    /* of how many questions its batch may be */
+	unsigned losses; /* connections that were lost with it */
+	bool was_split;  /* a batch failed with it */
+	bool was_moved;  /* it was too slow elsewhere */
 	struct ask *prev, *next;
 };
 
@@ -26,6 +39,7 @@ enum source_state {
 
 struct source {
 	const struct source_config *config; /* borrowed */
+	struct pool *pool;                  /* owned; NULL: asked inline, by the fields below */
 	void *conn;                         /* owned; NULL while closed */
 	enum source_state state;
 	uint64_t since;      /* ms; when the state began */
@@ -38,30 +52,50 @@ struct source {
 	bool asked;          /* since it last rested */
 };
 
-void source_init(struct source *source, const struct source_config *config);
+struct connector;
 
-/* Closes the connection. Nothing may be waiting. */
+/* The connector may be NULL if no source is a server. Both are borrowed. */
+void source_init(
+	struct source *source, const struct source_config *config, struct connector *connector);
+
+/* Closes all connections. Nothing may be waiting, nor being opened. */
 void source_finish(struct source *source);
 
 /*
- * Asks, at `now` (ms). ask->done is called in here, or later from source_tick() when the database
- * is locked. Never blocks.
+ * Asks, at `now` (ms). ask->done is called in here, or later. Never blocks. A server is asked when
+ * the worker rests, with all that has gathered till then.
  */
 void source_ask(struct source *source, struct ask *ask, uint64_t now);
 
-/* Tries again what waits. Returns when it wants to be called next (ms), UINT64_MAX: not at all. */
-uint64_t source_tick(struct source *source, uint64_t now);
+/* Takes back an ask that nobody needs any more. Returns false if it is out: `done` will come. */
+bool source_withdraw(struct source *source, struct ask *ask);
 
-/* The worker is about to sleep: see backend.h. */
-void source_rest(struct source *source);
+/* Does what is due. */
+void source_tick(struct source *source, uint64_t now);
 
-/*
- * Whether a statement can be prepared. NOT_FOUND: yes. Anything else with `why`. For the check at
- * the start; a lock or a missing database shows as TRY_LATER.
- */
-enum status source_check(
-	struct source *source, const struct statement *statement, uint64_t now, struct error *why);
+/* Nobody waits any more: answers all that waits TRY_LATER, without trying anything more. */
+void source_abandon(struct source *source);
+
+/* When source_tick() is due (ms); UINT64_MAX: not at all. */
+uint64_t source_next(const struct source *source);
+
+/* The worker is about to sleep. */
+void source_rest(struct source *source, uint64_t now);
+
+/* Connections on their way: until then the source can't be finished. */
+size_t source_opening(const struct source *source);
 
 const char *source_state_text(enum source_state state);
+
+/*
+ * For pool.c: the one place where a source's state changes, and so the one line in the log for it.
+ */
+void source_set_state(
+	struct source *source, enum source_state state, const struct error *why, uint64_t now);
+
+/* For pool.c: answers TRY_LATER, for the reason of the source's state or for another one. */
+void source_fail_ask(struct source *source, struct ask *ask, uint64_t now);
+void source_fail_ask_with(
+	struct source *source, struct ask *ask, const struct error *why, uint64_t now);
 
 #endif

@@ -380,7 +380,6 @@ static void conn_settle(struct conn *conn)
 		conn_stop_reading(conn);
 	if (conn->ending && !conn->in_flight && !conn->out.size && !conn->sending.size)
 		conn_linger(conn);
-	loop_tick(conn->listener->loop);
 }
 
 void conn_end(struct conn *conn)

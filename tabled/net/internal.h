@@ -6,6 +6,7 @@
 #define TABLED_NET_INTERNAL_H
 
 #include "base/log.h"
+#include "net/dbconn.h"
 #include "net/endpoint.h"
 #include "net/loop.h"
 
@@ -26,7 +27,9 @@ struct loop {
 	uv_loop_t uv;
 	uv_timer_t sweep;  /* each second: looks for clients past their time */
 	uv_timer_t tick;   /* when the engine wants to be called */
-	uv_prepare_t rest; /* before each sleep: lets the engine give its locks back */
+	uint64_t tick_at;  /* ms; UINT64_MAX: the timer is not set */
+	uv_prepare_t rest; /* before each sleep: lets the engine ask what has gathered */
+	struct dbconn_connector connector;
 	struct command_handler commands;
 	struct retired_engine current;
 	struct retired_engine *retired; /* list */
@@ -140,9 +143,6 @@ void conn_sweep(struct conn *conn, uint64_t now);
 
 /* How long the client has done nothing and owes nothing, in ms; 0 if it is busy. */
 uint64_t conn_idle(const struct conn *conn, uint64_t now);
-
-/* Lets the engine do what is due and sets the timer for what will be. */
-void loop_tick(struct loop *loop);
 
 /* Milliseconds, as the loop last looked. */
 uint64_t loop_now(const struct loop *loop);

@@ -30,49 +30,57 @@ static void retired_free(struct retired_engine *retired)
 }
 
 /* Engines of old configurations go when their last lookup is answered. */
-static uint64_t tick_retired(struct loop *loop, uint64_t now)
+static void tick_retired(struct loop *loop, uint64_t now)
 {
 	struct retired_engine *retired, *next;
-	uint64_t soonest = UINT64_MAX;
 
 	DL_FOREACH_SAFE (loop->retired, retired, next) {
-		uint64_t at = engine_tick(retired->engine, now);
-
-		if (engine_pending(retired->engine) == 0) {
-			DL_DELETE(loop->retired, retired);
-			retired_free(retired);
-			free(retired);
-		} else if (at < soonest) {
-			soonest = at;
-		}
+		engine_tick(retired->engine, now);
+		if (engine_pending(retired->engine))
+			continue;
+		DL_DELETE(loop->retired, retired);
+		retired_free(retired);
+		free(retired);
 	}
-	return soonest;
 }
 
 static void on_tick(uv_timer_t *timer)
 {
 	struct loop *loop = timer->data;
 	uint64_t now = loop_now(loop);
-	uint64_t soonest = tick_retired(loop, now);
-	uint64_t at = loop->current.engine ? engine_tick(loop->current.engine, now) : UINT64_MAX;
 
-	if (at < soonest)
-		soonest = at;
-	if (soonest == UINT64_MAX) {
-		/* A lookup may have moved on to a source that had its turn before. */
-		loop_tick(loop);
-		return;
-	}
-	uv_timer_start(timer, on_tick, soonest > now ? soonest - now : 1, 0);
+	loop->tick_at = UINT64_MAX;
+	tick_retired(loop, now);
+	if (loop->current.engine)
+		engine_tick(loop->current.engine, now);
 }
 
-void loop_tick(struct loop *loop)
+/* When an engine wants its next tick. A retired one is looked at until it may go. */
+static uint64_t next_tick(const struct loop *loop)
 {
-	bool pending = loop->current.engine && engine_pending(loop->current.engine);
+	uint64_t next = loop->current.engine ? engine_next(loop->current.engine) : UINT64_MAX;
+	const struct retired_engine *retired;
 
-	if ((pending || loop->retired) && !uv_is_active((uv_handle_t *)&loop->tick) &&
-		!uv_is_closing((uv_handle_t *)&loop->tick))
-		uv_timer_start(&loop->tick, on_tick, 1, 0);
+	DL_FOREACH (loop->retired, retired) {
+		uint64_t at = engine_pending(retired->engine) ? engine_next(retired->engine) : 0;
+
+		if (at < next)
+			next = at;
+	}
+	return next;
+}
+
+static void set_timer(struct loop *loop)
+{
+	uint64_t now = loop_now(loop), at = next_tick(loop);
+
+	if (at == loop->tick_at || uv_is_closing((uv_handle_t *)&loop->tick))
+		return;
+	loop->tick_at = at;
+	if (at == UINT64_MAX)
+		uv_timer_stop(&loop->tick);
+	else
+		uv_timer_start(&loop->tick, on_tick, at > now ? at - now : 1, 0);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -92,10 +100,11 @@ static void on_rest(uv_prepare_t *prepare)
 
 	loop->turn++;
 	DL_FOREACH (loop->retired, retired) {
-		engine_rest(retired->engine);
+		engine_rest(retired->engine, loop_now(loop));
 	}
 	if (loop->current.engine)
-		engine_rest(loop->current.engine);
+		engine_rest(loop->current.engine, loop_now(loop));
+	set_timer(loop);
 }
 
 struct loop *loop_create(struct command_handler commands)
@@ -109,6 +118,8 @@ struct loop *loop_create(struct command_handler commands)
 	loop->sweep.data = loop->tick.data = loop->rest.data = loop;
 	uv_prepare_start(&loop->rest, on_rest);
 	loop->commands = commands;
+	loop->tick_at = UINT64_MAX;
+	dbconn_connector_init(&loop->connector, &loop->uv);
 	uv_timer_start(&loop->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 	return loop;
 }
@@ -136,9 +147,14 @@ static void free_exchanges(struct loop *loop)
 /* Lookups whose clients are gone still hold the engine: they are answered, to nobody. */
 static void abandon_lookups(struct loop *loop)
 {
-	tick_retired(loop, UINT64_MAX);
+	struct retired_engine *retired;
+
+	DL_FOREACH (loop->retired, retired) {
+		engine_abandon(retired->engine);
+	}
+	tick_retired(loop, loop_now(loop));
 	if (loop->current.engine)
-		engine_tick(loop->current.engine, UINT64_MAX);
+		engine_abandon(loop->current.engine);
 }
 
 static void close_timers(struct loop *loop)
@@ -162,6 +178,7 @@ void loop_destroy(struct loop *loop)
 	if (loop->current.engine)
 		retired_free(&loop->current);
 	assert(!loop->retired && !loop->listeners);
+	uv_run(&loop->uv, UV_RUN_DEFAULT); /* connections to databases are closed */
 	free_signals(loop);
 	free_exchanges(loop);
 	uv_loop_close(&loop->uv);
@@ -265,7 +282,11 @@ void loop_set_engine(
 		DL_APPEND(loop->retired, retired);
 	}
 	loop->current = (struct retired_engine){engine, release, context, NULL, NULL};
-	loop_tick(loop);
+}
+
+struct connector *loop_connector(struct loop *loop)
+{
+	return &loop->connector.connector;
 }
 
 struct engine *loop_engine(const struct loop *loop)

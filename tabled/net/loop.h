@@ -37,6 +37,9 @@ int loop_listen(struct loop *loop, const struct listener_config *configs, size_t
 void loop_set_engine(
 	struct loop *loop, struct engine *engine, void (*release)(void *context), void *context);
 
+/* By what engines of this loop reach database servers. Borrowed. */
+struct connector *loop_connector(struct loop *loop);
+
 /* The engine in use. Borrowed. */
 struct engine *loop_engine(const struct loop *loop);
 

@@ -1,17 +1,18 @@
 /*
  * What every backend promises by backend.h, in one suite that knows nothing of any of them:
  *
- *	contract NAME
+ *	contract NAME [COMMAND [ARGUMENT ...]]
+ *
+ * The command is for servers: it prints the facts of one, a line "name=value" for each, and is run
+ * with the arguments, "start", the backend's name and an empty directory; at the end with "remove"
+ * and the directory. tests/support/database is such a command.
  *
  * To take a backend in, write contract/NAME.c (see contract.h).
  */
-#include "contract/contract.h"
+#include "contract/cases.h"
+#include "contract/place.h"
 
-#include "base/clock.h"
-#include "engine/query.h"
-#include "support/text.h"
-
-enum { LONG = 70000, LONG_KEY = 500, PATIENCE_MS = 60000, MANY = 200 };
+enum { LONG = 70000, LONG_KEY = 500 };
 
 static char long_value[LONG + 1], long_key[LONG_KEY + 1];
 
@@ -34,149 +35,12 @@ const struct contract_row contract_rows[] = {
 	{NULL, NULL},
 };
 
-static const struct contract_backend *tested;
-
-/* A connection, and the statements that it has been asked. */
-struct place {
-	void *config, *conn;
-	struct query queries[MANY];
-	size_t query_count;
-	struct rows rows;
-	struct error why;
-	enum progress progress;
-};
-
-static struct place place;
-
-static void open_place(void)
-{
-	place.conn = calloc(1, tested->backend->conn_size);
-	ck_assert_msg(tested->backend->open(place.conn, place.config, &place.why) == 0, "%s",
-		place.why.text);
-}
-
-static void close_place(void)
-{
-	tested->backend->close(place.conn);
-	free(place.conn);
-	place.conn = NULL;
-}
-
+/* A table, and a connection that sees it. */
 static void begin(void)
 {
-	place = (struct place){0};
 	memset(long_value, 'x', LONG);
 	memset(long_key, 'k', LONG_KEY);
-	place.config = calloc(1, tested->backend->config_size);
-	settings_init(tested->backend->settings, place.config);
-	tested->prepare(place.config);
-	open_place();
-}
-
-static void end(void)
-{
-	if (place.conn)
-		close_place();
-	tested->remove(place.config);
-	settings_finish(tested->backend->settings, place.config);
-	free(place.config);
-	for (size_t i = 0; i < place.query_count; i++)
-		query_finish(&place.queries[i]);
-	rows_finish(&place.rows);
-}
-
-/* A statement, as the engine makes it. */
-static const struct query *add_query(const char *text)
-{
-	struct template_needs needs = {0};
-	struct query *query = &place.queries[place.query_count];
-
-	ck_assert_msg(query_init(query, text, tested->backend->dialect, &needs, &place.why) == 0,
-		"%s", place.why.text);
-	query->statement.id = place.query_count++;
-	return query;
-}
-
-static void start(struct question *question, bool only_check)
-{
-	struct batch batch = {.questions = question,
-		.count = 1,
-		.deadline = clock_ms() + PATIENCE_MS,
-		.only_check = only_check};
-
-	place.why.text[0] = '\0';
-	rows_clear(&place.rows);
-	place.progress = tested->backend->start(place.conn, &batch);
-}
-
-/* Asks, and returns the status if there is one: place.progress tells. */
-static enum status ask_bytes(const struct query *query, struct slice key)
-{
-	struct slice params[STATEMENT_PARAMS_MAX];
-	struct buf texts[STATEMENT_PARAMS_MAX] = {{0}};
-	struct address_parts parts = address_parts_of(key);
-	struct question question = {.statement = &query->statement,
-		.params = params,
-		.rows = &place.rows,
-		.why = &place.why};
-
-	for (size_t i = 0; i < query->statement.params; i++) {
-		template_expand(&query->params[i], &parts, &parts, &texts[i]);
-		params[i] = buf_slice(&texts[i]);
-	}
-	start(&question, false);
-	for (size_t i = 0; i < query->statement.params; i++)
-		buf_wipe(&texts[i]); /* a driver keeps no hold of what it was lent */
-	return question.status;
-}
-
-static enum status ask(const struct query *query, const char *key)
-{
-	enum status status = ask_bytes(query, slice_str(key));
-
-	ck_assert_msg(place.progress == DONE, "%s", place.why.text);
-	return status;
-}
-
-static enum status check(const struct query *query)
-{
-	struct question question = {
-		.statement = &query->statement, .rows = &place.rows, .why = &place.why};
-
-	start(&question, true);
-	ck_assert_msg(place.progress == DONE, "%s", place.why.text);
-	return question.status;
-}
-
-static void rest(void)
-{
-	if (tested->backend->rest)
-		tested->backend->rest(place.conn);
-}
-
-/* The values of a column, parted by '|'. */
-static void assert_column(size_t column, const char *should)
-{
-	struct buf values = {0};
-
-	for (size_t row = 0; row < place.rows.count; row++) {
-		struct slice cell = rows_cell(&place.rows, row, column);
-
-		if (row)
-			buf_add_byte(&values, '|');
-		if (cell.data)
-			buf_add_slice(&values, cell);
-		else
-			buf_add_string(&values, "NULL");
-	}
-	assert_slice(buf_slice(&values), should);
-	buf_finish(&values);
-}
-
-static void assert_value(const struct query *query, const char *key, const char *value)
-{
-	ck_assert_msg(ask(query, key) == FOUND, "%s: %s", key, place.why.text);
-	assert_column(0, value);
+	place_begin();
 }
 
 START_TEST(is_declared)
@@ -315,10 +179,10 @@ END_TEST
 /* In any order of their numbers, so that what is prepared is never another's. */
 START_TEST(many_statements)
 {
-	for (size_t i = 0; i < MANY; i++)
+	for (size_t i = 0; i < QUERIES_MOST; i++)
 		add_query(i % 2 ? tested->queries.both : tested->queries.value);
-	for (size_t i = 0; i < 3 * MANY; i++) {
-		const struct query *query = &place.queries[i * 71 % MANY];
+	for (size_t i = 0; i < 3 * QUERIES_MOST; i++) {
+		const struct query *query = &place.queries[i * 71 % QUERIES_MOST];
 
 		ck_assert_int_eq(ask(query, "one"), FOUND);
 		assert_column(0, query->statement.id % 2 ? "one" : "1");
@@ -375,23 +239,15 @@ END_TEST
 
 START_TEST(a_batch_of_several)
 {
-	const struct query *query = add_query(tested->queries.value);
-	struct slice keys[] = {slice_str("one"), slice_str("three"), slice_str("two")};
-	struct rows rows[3] = {{0}};
-	struct error why[3];
-	struct question questions[3];
-	struct batch batch = {questions, 3, clock_ms() + PATIENCE_MS, false};
+	static const char *const keys[] = {"one", "three", "two", NULL};
+	struct group group;
 
-	for (int i = 0; i < 3; i++)
-		questions[i] = (struct question){
-			&query->statement, &keys[i], &rows[i], TRY_LATER, &why[i]};
-	ck_assert_int_eq(tested->backend->start(place.conn, &batch), DONE);
-	ck_assert_int_eq(questions[0].status, FOUND);
-	ck_assert_int_eq(questions[1].status, NOT_FOUND);
-	ck_assert_int_eq(questions[2].status, FOUND);
-	ck_assert_uint_eq(rows[2].count, 2);
-	for (int i = 0; i < 3; i++)
-		rows_finish(&rows[i]);
+	group_init(&group, add_query(tested->queries.value), keys);
+	ck_assert_int_eq(group_ask_part(&group, 0, group.count), DONE);
+	assert_group_value(&group, 0, "1");
+	ck_assert_int_eq(group.questions[1].status, NOT_FOUND);
+	assert_group_value(&group, 2, "first|second");
+	group_finish(&group);
 }
 END_TEST
 
@@ -426,7 +282,6 @@ END_TEST
 START_TEST(a_place_that_is_gone)
 {
 	const struct query *query = add_query(tested->queries.value);
-	void *conn;
 
 	assert_value(query, "one", "1");
 	rest();
@@ -438,13 +293,7 @@ START_TEST(a_place_that_is_gone)
 	ask_bytes(query, slice_str("one"));
 	ck_assert_int_eq(place.progress, LOST);
 	ck_assert_uint_gt(strlen(place.why.text), 5);
-	close_place();
-	conn = calloc(1, tested->backend->conn_size);
-	place.why.text[0] = '\0';
-	ck_assert_int_eq(tested->backend->open(conn, place.config, &place.why), -1);
-	ck_assert_uint_gt(strlen(place.why.text), 5);
-	tested->backend->close(conn);
-	free(conn);
+	ck_assert_int_eq(try_to_open(), -1);
 }
 END_TEST
 
@@ -463,7 +312,7 @@ static Suite *contract_suite(void)
 	TCase *tcase = tcase_create("contract");
 
 	tcase_set_timeout(tcase, 60);
-	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_checked_fixture(tcase, begin, place_end);
 	tcase_add_test(tcase, is_declared);
 	tcase_add_test(tcase, found);
 	tcase_add_test(tcase, not_found);
@@ -482,21 +331,38 @@ static Suite *contract_suite(void)
 	tcase_add_test(tcase, a_batch_of_several);
 	tcase_add_test(tcase, reopens);
 	tcase_add_test(tcase, two_connections);
-	tcase_add_test(tcase, a_place_that_is_gone);
+	if (tested->server)
+		add_server_cases(tcase);
+	else
+		tcase_add_test(tcase, a_place_that_is_gone);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
 
-int main(int argc, char **argv)
+static const struct contract_backend *find_backend(const char *name)
 {
 	static const struct contract_backend *const all[] = {CONTRACT_BACKENDS};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(all) / sizeof(all[0]); i++)
-		if (strcmp(all[i]->backend->name, argv[1]) == 0)
-			tested = all[i];
-	if (!tested) {
-		fprintf(stderr, "usage: contract BACKEND\n");
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(all[i]->backend->name, name) == 0)
+			return all[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	int result;
+
+	tested = argc > 1 ? find_backend(argv[1]) : NULL;
+	if (!tested || (tested->server && argc < 3)) {
+		fprintf(stderr, "usage: contract BACKEND [COMMAND [ARGUMENT ...]]\n");
 		return EXIT_FAILURE;
 	}
-	return unit_run(contract_suite());
+	if (!tested->server)
+		return unit_run(contract_suite());
+	result = server_start(argv + 2);
+	if (result == 0)
+		result = unit_run(contract_suite());
+	server_stop();
+	return result;
 }

@@ -376,6 +376,13 @@ def test_second_daemon_on_the_same_sockets(daemon):
     assert_well(daemon)
 
 
+def is_up(daemon):
+    try:
+        return status(daemon)["pid"] > 0
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+
+
 def test_two_daemons_start_at_once():
     """One of them gets the sockets, the other gives up; nobody is left without a file."""
     daemon = make_daemon(base_config())
@@ -389,6 +396,8 @@ def test_two_daemons_start_at_once():
                 loser = next(one for one in both if one.poll() is not None)
                 winner = next(one for one in both if one is not loser)
                 assert loser.returncode == 1
+                # The loser gives up at the first socket; the winner may still be opening the others.
+                wait_until(lambda: is_up(daemon), "the other one answers")
                 assert status(daemon)["pid"] == winner.pid
                 assert_well(daemon)
                 winner.terminate()

@@ -13,6 +13,7 @@ import pytest
 
 from support import mail, postfix
 from support.daemon import Daemon
+from support.databases import Sqlite
 from support.mail import Case
 from support.smtp import SmtpClient
 
@@ -38,9 +39,10 @@ class MailServer:
         })
         self.database = self.postfix.root / "db" / "mail.db"
         self.database.parent.mkdir()
-        mail.make_database(self.database, {})
+        source = Sqlite(self.database)
+        mail.make_database(source)
         self.daemon = Daemon(mail.shipped_tabled_conf(
-            self.postfix.queue / "private" / "tabled", self.database, "@DIR@/control", 'query_timeout = "100ms"'))
+            self.postfix.queue / "private" / "tabled", source, "@DIR@/control", 'query_timeout = "100ms"'))
 
     @contextmanager
     def tabled_stopped(self):

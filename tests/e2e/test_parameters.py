@@ -7,12 +7,12 @@ Each parameter has a map of its own; the rows of all are in one table.
 """
 
 import shutil
-import sqlite3
 
 import pytest
 
 from support import mail, postfix
 from support.daemon import Daemon
+from support.databases import Sqlite
 from support.dovecot_auth import DovecotAuth
 from support.mail import Case
 
@@ -301,7 +301,7 @@ assert len({case.name for case in CASES}) == len(CASES), "two cases have one nam
 @pytest.fixture(scope="module")
 def seen(request):
     directory = postfix.public_directory()
-    database = directory / "mail.db"
+    database = Sqlite(directory / "mail.db")
     try:
         with mail.Sinks(**SINKS) as sinks:
             make_database(database, sinks)
@@ -312,17 +312,14 @@ def seen(request):
         shutil.rmtree(directory)
 
 
-def make_database(path, sinks):
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE lookup (map TEXT, key TEXT, value TEXT, PRIMARY KEY (map, key))")
-        database.executemany("INSERT INTO lookup VALUES (?, ?, ?)", rows(sinks))
-    database.close()
-    path.chmod(0o644)
+def make_database(database, sinks):
+    database.execute("CREATE TABLE lookup (map TEXT, key TEXT, value TEXT, PRIMARY KEY (map, key));")
+    database.load_rows("lookup", ("map", "key", "value"), rows(sinks))
 
 
 def through_sqlite(directory, database, sinks):
     maps = {name: {"query": query(name)} for name in MAPS}
-    tables = postfix.sqlite_tables(directory / "sqlite", database, maps)
+    tables = postfix.proxy_tables(directory / "sqlite", database, maps)
     # proxymap serves only what proxy_read_maps lists, and three of these are not in it by default.
     with postfix.Postfix({**settings(sinks, tables), "proxy_read_maps": " ".join(tables.values())}) as server, \
             DovecotAuth(server.queue / "private" / "auth"):
@@ -331,8 +328,8 @@ def through_sqlite(directory, database, sinks):
 
 def through_tabled(database, sinks):
     server = postfix.Postfix(settings(sinks, {name: f"socketmap:unix:private/tabled:{name}" for name in MAPS}))
-    conf = (f'sqlite mail {{ path = "{database}" }}\n'
-            f'socketmap {{ listen = "unix:{server.queue}/private/tabled" owner = postfix mode = "0660" }}\n')
+    conf = (database.tabled_source()
+            + f'socketmap {{ listen = "unix:{server.queue}/private/tabled" owner = postfix mode = "0660" }}\n')
     conf += "".join(f'map {name} {{ source = mail query = "{query(name)}" {options} }}\n'
                     for name, options in MAPS.items())
     with server, Daemon(conf), DovecotAuth(server.queue / "private" / "auth"):

@@ -36,10 +36,12 @@ struct fake_conn {
 	struct fake *fake;
 };
 
-static inline int fake_open(void *conn, const void *config, struct error *why)
+static inline int fake_open(
+	void *conn, const void *config, const struct server *server, struct error *why)
 {
 	struct fake_conn *self = conn;
 
+	ck_assert_ptr_null(server);
 	ck_assert_ptr_null(self->fake); /* the memory arrives zeroed */
 	self->fake = (struct fake *)config;
 	self->fake->opened++;

@@ -7,11 +7,11 @@ Two servers that are the same to their users give equal observations.
 import os
 import random
 import re
-import sqlite3
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.databases import insertion
 from support.dovecot_auth import PASSWORD
 from support.sink import Sink
 from support.smtp import SmtpClient
@@ -60,11 +60,11 @@ class Observation:
 @dataclass
 class Comparison:
     """What both servers did with the same cases."""
-    sqlite: dict  # case name: Observation
+    reference: dict  # case name: Observation
     tabled: dict
 
     def check(self, case):
-        reference, ours = self.sqlite[case.name], self.tabled[case.name]
+        reference, ours = self.reference[case.name], self.tabled[case.name]
         assert ours.replies == reference.replies
         assert ours.deliveries == reference.deliveries
         assert ours.log == reference.log
@@ -74,19 +74,19 @@ class Comparison:
         """For cases without `want`: names those that differ."""
         assert cases
         names = [case.name for case in cases]
-        differing = [name for name in names if self.sqlite[name] != self.tabled[name]]
+        differing = [name for name in names if self.reference[name] != self.tabled[name]]
         for name in differing[:3]:
-            print(f"{name}\n  sqlite: {self.sqlite[name]}\n  tabled: {self.tabled[name]}")
+            print(f"{name}\n  Postfix alone: {self.reference[name]}\n  tabled: {self.tabled[name]}")
         assert not differing, f"seed {SEED}: {differing}"
 
     def check_notices(self):
-        assert self.tabled[NOTICES] == self.sqlite[NOTICES]
+        assert self.tabled[NOTICES] == self.reference[NOTICES]
 
     def summary(self):
-        alike = sum(self.sqlite[name] == self.tabled[name] for name in self.sqlite if name != NOTICES)
-        recipients = sum(len(delivery[2]) for seen in self.sqlite.values() for delivery in seen.deliveries)
-        refused = sum(any(reply[0] in "45" for _, reply in seen.replies) for seen in self.sqlite.values())
-        return (f"{len(self.sqlite) - 1} messages, {refused} of them refused in part or whole, "
+        alike = sum(self.reference[name] == self.tabled[name] for name in self.reference if name != NOTICES)
+        recipients = sum(len(delivery[2]) for seen in self.reference.values() for delivery in seen.deliveries)
+        refused = sum(any(reply[0] in "45" for _, reply in seen.replies) for seen in self.reference.values())
+        return (f"{len(self.reference) - 1} messages, {refused} of them refused in part or whole, "
                 f"{recipients} final recipients: {alike} alike")
 
 
@@ -151,24 +151,22 @@ def random_cases(count, users, domains, clients):
     return [case(number) for number in range(count)]
 
 
-def make_database(path, rows):
-    """The shipped schema and sample, and {table: [row, …]} over them; rows are dicts."""
-    with sqlite3.connect(path) as database:
-        for name in ("sqlite.sql", "sample.sql"):
-            database.executescript((ROOT / "schema" / name).read_text())
-        database.execute("PRAGMA foreign_keys = ON")
-        for table, entries in rows.items():
-            for entry in entries:
-                names, marks = ", ".join(entry), ", ".join("?" * len(entry))
-                database.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", list(entry.values()))
-    database.close()
-    path.chmod(0o644)
+def make_database(database):
+    """The shipped schema and sample."""
+    schema = {"sqlite": "sqlite.sql", "pgsql": "postgresql.sql", "mysql": "mysql.sql"}[database.kind]
+    for name in (schema, "sample.sql"):
+        database.load_file(ROOT / "schema" / name)
 
 
-def shipped_tabled_conf(socket, database, control, sqlite_options=""):
-    """postfix-maps/tabled.conf, word for word, with three paths changed."""
+def insert_rows(database, rows):
+    """{table: [row, …]}; rows are dicts."""
+    database.execute("".join(insertion(database.kind, table, row) for table, entries in rows.items() for row in entries))
+
+
+def shipped_tabled_conf(socket, database, control, source_options=""):
+    """postfix-maps/tabled.conf, word for word, with the source and two paths changed."""
     text = (ROOT / "postfix-maps" / "tabled.conf").read_text()
-    for old, new in (('path = "/var/lib/tabled/mail.db"', f'path = "{database}" {sqlite_options}'),
+    for old, new in (('sqlite mail { path = "/var/lib/tabled/mail.db" }\n', database.tabled_source(source_options)),
                      ("unix:/var/spool/postfix/private/tabled", f"unix:{socket}"),
                      ("unix:/run/tabled/control", f"unix:{control}")):
         assert text.count(old) == 1, f"tabled.conf: {old} is not there once"

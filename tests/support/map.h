@@ -31,7 +31,7 @@ static inline void setup_source(
 	struct setup *setup, const char *name, const struct backend *backend, const void *own)
 {
 	setup->sources[setup->source_count++] =
-		(struct source_config){name, backend, &setup->source_settings, own};
+		(struct source_config){name, backend, &setup->source_settings, own, NULL};
 }
 
 /* Sets an option of the last map. Items are parted by '|'. */

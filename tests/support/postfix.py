@@ -23,15 +23,15 @@ SHIPPED = Path(__file__).resolve().parents[2] / "postfix-maps"
 _CHROOT_FILES = ("hosts", "services", "nsswitch.conf", "localtime")
 
 
-def why_not():
-    """Why Postfix cannot be run here, or None."""
+def why_not(kinds=("socketmap", "tcp", "sqlite", "proxy")):
+    """Why Postfix cannot be run here with these kinds of tables, or None."""
     if os.geteuid() != 0:
         return "Postfix's master needs root"
     for program in ("postfix", "postconf", "postmap", "openssl"):
         if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin"):
             return f"{program} is not installed"
-    kinds = subprocess.run(["postconf", "-m"], capture_output=True, text=True, check=True).stdout.split()
-    missing = {"socketmap", "tcp", "sqlite", "proxy"} - set(kinds)
+    known = subprocess.run(["postconf", "-m"], capture_output=True, text=True, check=True).stdout.split()
+    missing = set(kinds) - set(known)
     return f"Postfix has no {', '.join(sorted(missing))} tables" if missing else None
 
 
@@ -216,10 +216,10 @@ def shipped_maps(text):
     return maps
 
 
-def sqlite_tables(directory, database, maps):
+def proxy_tables(directory, database, maps):
     """
-    Writes a sqlite_table(5) file for each map and returns {map: "proxy:sqlite:FILE ..."}; a map of
-    maps becomes the list of its members' tables.
+    Writes Postfix's own table file for each map and returns {map: "proxy:sqlite:FILE ..."}, or pgsql
+    or mysql, as the database is. A map of maps becomes the list of its members' tables.
     """
     directory.mkdir(exist_ok=True)
     tables = {}
@@ -227,11 +227,11 @@ def sqlite_tables(directory, database, maps):
         if "query" not in options:
             continue
         query = " ".join(options["query"].split())
-        lines = [f"dbpath = {database}", f"query = {query}"]
-        lines += [f"{option} = {options[option]}" for option in ("result_format", "expansion_limit", "domain")
-                  if option in options]
-        (directory / f"{name}.cf").write_text("\n".join(lines) + "\n")
-        tables[name] = f"proxy:sqlite:{directory / name}.cf"
+        text = database.postfix_table() + f"query = {query}\n"
+        text += "".join(f"{option} = {options[option]}\n" for option in ("result_format", "expansion_limit", "domain")
+                        if option in options)
+        (directory / f"{name}.cf").write_text(text)
+        tables[name] = f"proxy:{database.kind}:{directory / name}.cf"
     for name, options in maps.items():
         if "maps" in options:
             tables[name] = " ".join(tables[member] for member in options["maps"])

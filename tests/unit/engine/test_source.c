@@ -25,6 +25,13 @@ struct call {
 
 static struct buf order; /* the keys, as they were answered */
 
+/* Does what is due, and says when more will be. */
+static uint64_t tick(uint64_t now)
+{
+	source_tick(&source, now);
+	return source_next(&source);
+}
+
 static void on_done(struct ask *ask, uint64_t now)
 {
 	struct call *call = (struct call *)ask;
@@ -57,8 +64,8 @@ static void begin(void)
 {
 	settings = (struct source_settings){.query_timeout = TIMEOUT, .retry_interval = RETRY};
 	fake = (struct fake){0};
-	config = (struct source_config){"mail", &fake_backend, &settings, &fake};
-	source_init(&source, &config);
+	config = (struct source_config){"mail", &fake_backend, &settings, &fake, NULL};
+	source_init(&source, &config, NULL);
 	log_capture_begin(&capture);
 }
 
@@ -88,7 +95,7 @@ START_TEST(opens_when_first_needed)
 	call_end(&call);
 	ck_assert_uint_eq(fake.opened, 1);
 	ck_assert_int_eq(source.state, SOURCE_UP);
-	ck_assert_uint_eq(source_tick(&source, START), UINT64_MAX);
+	ck_assert_uint_eq(tick(START), UINT64_MAX);
 	ck_assert_str_eq(log_captured(&capture), "");
 }
 END_TEST
@@ -121,13 +128,13 @@ START_TEST(busy_then_done)
 	ck_assert_int_eq(call.answers, 0);
 	ck_assert_int_eq(source.state, SOURCE_LOCKED);
 	/* Before it is due nothing is tried. */
-	next = source_tick(&source, START);
+	next = tick(START);
 	ck_assert_uint_gt(next, START);
 	ck_assert_uint_eq(fake.started, 1);
-	next = source_tick(&source, next);
+	next = tick(next);
 	ck_assert_uint_eq(fake.started, 2);
 	ck_assert_int_eq(call.answers, 0);
-	ck_assert_uint_eq(source_tick(&source, next), UINT64_MAX);
+	ck_assert_uint_eq(tick(next), UINT64_MAX);
 	ck_assert_int_eq(call.ask.question.status, FOUND);
 	ck_assert_uint_eq(call.answered_at, next);
 	ck_assert_int_eq(source.state, SOURCE_UP);
@@ -148,7 +155,7 @@ START_TEST(waits_grow_to_a_limit)
 		{BUSY, 0, "l"}, {DONE, FOUND, "v"});
 	call_begin(&call, "k", now);
 	while (!call.answers) {
-		uint64_t next = source_tick(&source, now);
+		uint64_t next = tick(now);
 
 		if (call.answers)
 			break;
@@ -175,12 +182,12 @@ START_TEST(a_long_lock_is_logged)
 	call_begin(&call, "k", START);
 	for (uint64_t at = 100; at <= 1200; at += 100) {
 		fake.step = 0; /* locked for good */
-		source_tick(&source, START + at);
+		tick(START + at);
 		ck_assert_uint_eq(log_captured_lines(&capture), at < 1000 ? 0 : 1);
 	}
 	assert_contains(log_captured(&capture), "source=mail state=locked reason=\"locked\"");
 	fake_play(&fake, {DONE, FOUND, "v"});
-	source_tick(&source, START + 1300);
+	tick(START + 1300);
 	ck_assert_int_eq(call.answers, 1);
 	ck_assert_uint_eq(log_captured_lines(&capture), 2);
 	assert_contains(log_captured(&capture), "source=mail state=up");
@@ -201,7 +208,7 @@ START_TEST(locked_until_the_deadline)
 		uint64_t next;
 
 		fake.step = 0; /* locked for good */
-		next = source_tick(&source, now);
+		next = tick(now);
 		ck_assert_uint_le(now, START + TIMEOUT);
 		now = next == UINT64_MAX ? now : next;
 	}
@@ -226,9 +233,9 @@ START_TEST(asks_keep_their_order)
 	call_begin(&two, "two", START + 1);
 	call_begin(&three, "three", START + 1);
 	ck_assert_uint_eq(fake.started, 1);
-	next = source_tick(&source, source_tick(&source, START + 1));
+	next = tick(tick(START + 1));
 	ck_assert_uint_eq(fake.started, 2);
-	ck_assert_uint_eq(source_tick(&source, next), UINT64_MAX);
+	ck_assert_uint_eq(tick(next), UINT64_MAX);
 	assert_buf(&order, "one two three ");
 	assert_slice(rows_cell(&two.rows, 0, 0), "2");
 	call_end(&one);
@@ -246,12 +253,12 @@ START_TEST(each_has_its_own_deadline)
 		{BUSY, 0, "l"}, {DONE, FOUND, "v"});
 	call_begin(&old, "old", START);
 	call_begin(&young, "young", START + TIMEOUT - 1);
-	next = source_tick(&source, START + TIMEOUT);
+	next = tick(START + TIMEOUT);
 	ck_assert_int_eq(old.answers, 1);
 	ck_assert_int_eq(old.ask.question.status, TRY_LATER);
 	ck_assert_int_eq(young.answers, 0);
 	while (!young.answers)
-		next = source_tick(&source, next);
+		next = tick(next);
 	ck_assert_int_eq(young.ask.question.status, FOUND);
 	call_end(&old);
 	call_end(&young);
@@ -366,8 +373,8 @@ START_TEST(lost_while_others_wait)
 		{DONE, FOUND, "2"});
 	call_begin(&one, "one", START);
 	call_begin(&two, "two", START);
-	next = source_tick(&source, START);
-	source_tick(&source, next);
+	next = tick(START);
+	tick(next);
 	ck_assert_int_eq(one.ask.question.status, FOUND);
 	ck_assert_int_eq(two.ask.question.status, FOUND);
 	call_end(&one);
@@ -394,12 +401,12 @@ START_TEST(an_answer_may_ask)
 	call_begin(&first, "first", START);
 	first.ask.done = ask_again;
 	call_begin(&second, "second", START);
-	next = source_tick(&source, START);
-	next = source_tick(&source, next);
+	next = tick(START);
+	next = tick(next);
 	ck_assert_int_eq(second.answers, 1);
 	ck_assert_int_eq(chained.answers, 0);
 	ck_assert_uint_lt(next, UINT64_MAX);
-	source_tick(&source, next);
+	tick(next);
 	assert_buf(&order, "first second chained ");
 	call_end(&first);
 	call_end(&second);
@@ -414,10 +421,10 @@ START_TEST(an_expiry_may_ask)
 	fake_play(&fake, {BUSY, 0, "locked"}, {BUSY, 0, "locked"}, {DONE, FOUND, "2"});
 	call_begin(&first, "first", START);
 	first.ask.done = ask_again;
-	source_tick(&source, START + TIMEOUT);
+	tick(START + TIMEOUT);
 	ck_assert_int_eq(first.ask.question.status, TRY_LATER);
 	while (!chained.answers)
-		source_tick(&source, source_tick(&source, START + TIMEOUT));
+		tick(tick(START + TIMEOUT));
 	ck_assert_int_eq(chained.ask.question.status, FOUND);
 	call_end(&first);
 	call_end(&chained);
@@ -428,17 +435,17 @@ START_TEST(rests_once_after_work)
 {
 	struct call call;
 
-	source_rest(&source);
+	source_rest(&source, START);
 	ck_assert_uint_eq(fake.rested, 0);
 	call_begin(&call, "k", START);
 	call_end(&call);
-	source_rest(&source);
-	source_rest(&source);
+	source_rest(&source, START);
+	source_rest(&source, START);
 	ck_assert_uint_eq(fake.rested, 1);
 	fake_play(&fake, {LOST, 0, "l"}, {LOST, 0, "l"});
 	call_begin(&call, "k", START);
 	call_end(&call);
-	source_rest(&source); /* there is no connection to rest */
+	source_rest(&source, START); /* there is no connection to rest */
 	ck_assert_uint_eq(fake.rested, 1);
 }
 END_TEST
@@ -451,21 +458,27 @@ static const struct {
 } checks[] = {
 	{{DONE, NOT_FOUND, NULL}, 0, NOT_FOUND, ""},
 	{{DONE, BROKEN, "no such column"}, 0, BROKEN, "no such column"},
-	{{BUSY, 0, "locked"}, 0, TRY_LATER, "locked"},
-	{{LOST, 0, "not a database"}, 0, TRY_LATER, "not a database"},
-	{{DONE, NOT_FOUND, NULL}, 1, TRY_LATER, "cannot be opened"},
+	{{LOST, 0, "not a database"}, 0, TRY_LATER, "source mail: not a database"},
+	{{DONE, NOT_FOUND, NULL}, 1, TRY_LATER, "source mail: cannot be opened"},
 };
 
 START_TEST(check)
 {
-	struct error why;
+	struct call call = {0};
 
 	fake.steps = &checks[_i].step;
 	fake.step_count = 1;
 	fake.failing_opens = checks[_i].failing_opens;
-	ck_assert_int_eq(source_check(&source, &statement, START, &why), checks[_i].status);
-	ck_assert_str_eq(why.text, checks[_i].why);
+	call.ask = (struct ask){
+		.question = {.statement = &statement, .rows = &call.rows, .why = &call.why},
+		.deadline = START + TIMEOUT,
+		.only_check = true,
+		.done = on_done};
+	source_ask(&source, &call.ask, START);
+	ck_assert_int_eq(call.ask.question.status, checks[_i].status);
+	ck_assert_str_eq(call.why.text, checks[_i].why);
 	ck_assert_uint_eq(fake.checked, checks[_i].failing_opens ? 0 : 1);
+	call_end(&call);
 }
 END_TEST
 

@@ -1,0 +1,227 @@
+"""
+The three files of schema/ describe the same tables: the same columns and keys, the same rows refused,
+and the same answers to every query of postfix-maps/tabled.conf.
+
+Postfix and tabled have no part in this. The queries get their keys as literals.
+"""
+
+import re
+
+import pytest
+
+from support import databases, postfix
+from support.databases import insertion, literal
+
+SCHEMA = databases.ROOT / "schema"
+ENGINES = ("sqlite", "pgsql", "mysql")
+FILES = {"sqlite": "sqlite.sql", "pgsql": "postgresql.sql", "mysql": "mysql.sql"}
+
+# Beside the sample: what the maps have to tell apart, and what is awkward to write.
+MORE = r"""
+INSERT INTO domain (domain, active) VALUES ('bücher.example', 1), ('asleep.example', 0), ('b.example', 1);
+INSERT INTO mailbox (username, active) VALUES ('"john doe"@example.com', 1), ('o''neil@example.com', 1),
+    ('100%@example.com', 1), ('_@example.com', 1), ('jürgen@bücher.example', 1), ('off@example.com', 0),
+    ('a@b@b.example', 1), ('🙂@b.example', 1), ('zed@asleep.example', 1), ('jose@b.example', 1);
+INSERT INTO alias (address, goto, active) VALUES ('team@example.com', 'alice@example.com', 1),
+    ('team@example.com', 'bob@example.com', 1), ('team@example.com', 'off@example.com', 0),
+    ('grüsse@bücher.example', 'jürgen@bücher.example', 1), ('"a b"@b.example', 'alice@example.com', 1),
+    ('@b.example', 'jose@b.example', 1), ('@bücher.example', 'info@example.com', 0);
+INSERT INTO alias_domain (alias_domain, target_domain, active) VALUES ('bucher.example', 'bücher.example', 1),
+    ('c.example', 'b.example', 1), ('d.example', 'b.example', 0), ('second.example', 'example.org', 1);
+INSERT INTO transport (destination, transport, active) VALUES ('*', 'smtp:', 1), ('.branch.example', 'lmtp:', 1),
+    ('gone.example', 'error:5.1.2 this domain is gone', 0);
+INSERT INTO client_access (client, action, active) VALUES ('2001:db8:bad', 'REJECT', 1), ('192.0.2', 'DUNNO', 0);
+INSERT INTO sender_access (sender, action) VALUES ('<>', 'DUNNO'), ('noreply@', '554 5.7.1 write with a name');
+INSERT INTO sender_login (sender, login) VALUES ('@example.org', 'bob@example.com'),
+    ('alice@example.com', 'bob@example.com'), ('info@example.com', 'alice@example.com');
+"""
+BACKSLASH = r"back\slash@example.com"
+
+# Rows that are there, as Postfix asks for them, and others that only look like them: for a collation
+# of a language, or with trailing blanks left out, they would be the same.
+USERS = ["alice", "bob", "archive", "info", "list", "team", "off", "nobody", '"john doe"', '"a b"', "o'neil", "100%",
+         "_", "x", "jürgen", "jurgen", "ju\u0308rgen", "grüsse", "grusse", "grüße", "jose", "josé", "jose ", " jose", "zed",
+         r"back\slash", "back\\\\slash", "🙂", "🙁", "a@b", "b", "ALICE", "", "%", "al%"]
+DOMAINS = ["example.com", "example.org", "example.net", "second.example", "bücher.example", "bucher.example", "b.example",
+           "c.example", "d.example", "asleep.example", "elsewhere.example", "example.com ", "b\u200b.example"]
+OTHERS = ["branch.example", ".branch.example", "hq.branch.example", "gone.example", "*", "<>", "noreply@", "spam.example",
+          "198.51.100", "198.51.100 ", "198.51.100.7", "192.0.2", "2001:db8:bad", "'", "\\", "%", "_", "@", "", "''", "\\'",
+          "STRASSE", "' OR ''='"]
+KEYS = ([f"{user}@{domain}" for user in USERS for domain in DOMAINS] + DOMAINS + OTHERS)
+
+# Rows that none of the three may take, each beside the sample.
+REFUSED = [
+    ("domain", {"domain": "Upper.example"}),
+    ("domain", {"domain": ""}),
+    ("domain", {"domain": None}),
+    ("domain", {"domain": "example.com"}),
+    ("domain", {"domain": "x.example", "active": 2}),
+    ("domain", {"domain": "x.example", "active": None}),
+    ("mailbox", {"username": "Alice@example.com"}),
+    ("mailbox", {"username": "alice@elsewhere.example"}),
+    ("mailbox", {"username": "nodomain"}),
+    ("mailbox", {"username": "@example.com"}),
+    ("mailbox", {"username": "alice@example.com"}),
+    ("alias", {"address": "X@example.com", "goto": "a@b"}),
+    ("alias", {"address": "x@example.com", "goto": ""}),
+    ("alias", {"address": "x@example.com", "goto": None}),
+    ("alias", {"address": "x@example.com"}),
+    ("alias", {"address": "example.com", "goto": "a@b"}),
+    ("alias", {"address": "x@nowhere.example", "goto": "a@b"}),
+    ("alias", {"address": "info@example.com", "goto": "alice@example.com"}),
+    ("alias_domain", {"alias_domain": "x.example", "target_domain": "nowhere.example"}),
+    ("alias_domain", {"alias_domain": "example.com", "target_domain": "example.com"}),
+    ("alias_domain", {"alias_domain": "X.example", "target_domain": "example.com"}),
+    ("relay_domain", {"domain": "branch.example"}),
+    ("relay_domain", {"domain": "BRANCH2.example"}),
+    ("transport", {"destination": "x.example", "transport": ""}),
+    ("transport", {"destination": "X.example", "transport": "smtp:"}),
+    ("sender_bcc", {"address": "x@example.com", "goto": "nobody"}),
+    ("sender_bcc", {"address": "x", "goto": "a@b"}),
+    ("recipient_bcc", {"address": "x@example.com", "goto": "@b"}),
+    ("client_access", {"client": "198.51.100", "action": "OK"}),
+    ("client_access", {"client": "", "action": "OK"}),
+    ("sender_access", {"sender": "x.example", "action": ""}),
+    ("sender_access", {"sender": "X.example", "action": "OK"}),
+    ("sender_login", {"sender": "x@example.com", "login": "nobody@example.com"}),
+    ("sender_login", {"sender": "x", "login": "alice@example.com"}),
+]
+
+
+@pytest.fixture(scope="module")
+def engines(postgresql, mariadb, tmp_path_factory):
+    """{name: database}, each with its schema, the sample, and more rows."""
+    made = {"sqlite": databases.Sqlite(tmp_path_factory.mktemp("schema") / "mail.db"), "pgsql": postgresql.fresh_database("schema"),
+            "mysql": mariadb.fresh_database("schema_")}
+    for name, engine in made.items():
+        engine.load_file(SCHEMA / FILES[name])
+        engine.load_file(SCHEMA / "sample.sql")
+        engine.execute(MORE)
+        engine.execute(insertion(name, "mailbox", {"username": BACKSLASH}))
+    return made
+
+
+def columns(engine, database):
+    """{(table, column): is it made from others?}"""
+    if engine == "sqlite":
+        # SQLite marks stored columns that are made from others by a 3.
+        text = database.execute("SELECT t.name, c.name, c.hidden = 3 FROM sqlite_schema AS t "
+                                "JOIN pragma_table_xinfo(t.name) AS c WHERE t.type = 'table';")
+    else:
+        schema = "'public'" if engine == "pgsql" else "database()"
+        text = database.execute(
+            "SELECT table_name, column_name, CASE WHEN is_generated = 'ALWAYS' THEN 1 ELSE 0 END "
+            f"FROM information_schema.columns WHERE table_schema = {schema};")
+    rows = (re.split(r"[|\t]", line) for line in text.splitlines())
+    return {(table, column): made == "1" for table, column, made in rows}
+
+
+def keys(engine, database):
+    """{(table, PRIMARY KEY or FOREIGN KEY, its columns in order)}"""
+    if engine == "sqlite":
+        text = database.execute(
+            "SELECT t.name, 'PRIMARY KEY', (SELECT group_concat(name, ',') FROM "
+            " (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk)) "
+            "FROM sqlite_schema AS t WHERE t.type = 'table' "
+            "UNION SELECT t.name, 'FOREIGN KEY', f.\"from\" FROM sqlite_schema AS t "
+            "JOIN pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table';")
+    else:
+        gather = {"pgsql": "string_agg(k.column_name, ',' ORDER BY k.ordinal_position)",
+                  "mysql": "group_concat(k.column_name ORDER BY k.ordinal_position)"}[engine]
+        schema = {"pgsql": "'public'", "mysql": "database()"}[engine]
+        text = database.execute(
+            f"SELECT c.table_name, c.constraint_type, {gather} FROM information_schema.table_constraints AS c "
+            "JOIN information_schema.key_column_usage AS k ON k.constraint_name = c.constraint_name "
+            "AND k.table_name = c.table_name AND k.table_schema = c.table_schema "
+            f"WHERE c.table_schema = {schema} AND c.constraint_type IN ('PRIMARY KEY', 'FOREIGN KEY') "
+            "GROUP BY c.table_name, c.constraint_type, c.constraint_name;")
+    return {tuple(re.split(r"[|\t]", line)) for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("describe", [columns, keys])
+def test_same_tables(engines, describe):
+    reference = describe("sqlite", engines["sqlite"])
+    assert len({table for table, *_ in reference}) == 11
+    for name in ("pgsql", "mysql"):
+        assert describe(name, engines[name]) == reference, name
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_refused_rows(engines, engine):
+    taken = []
+    for table, row in REFUSED:
+        try:
+            # Not kept, whatever comes of it.
+            engines[engine].execute(f"BEGIN;\n{insertion(engine, table, row)}ROLLBACK;")
+            taken.append((table, row))
+        except databases.DatabaseError:
+            pass
+    assert taken == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_loaded_twice(engines, engine):
+    """The second time is refused, and costs no row."""
+    count = "SELECT (SELECT count(*) FROM alias), (SELECT count(*) FROM mailbox), (SELECT count(*) FROM domain);"
+    before = engines[engine].execute(count)
+    with pytest.raises(databases.DatabaseError, match="exists"):
+        engines[engine].load_file(SCHEMA / FILES[engine])
+    assert engines[engine].execute(count) == before
+    assert before.strip() not in ("", "0|0|0")
+
+
+@pytest.mark.parametrize("engine", ["pgsql", "mysql"])
+def test_long_list(engines, engine):
+    """What does not fit is refused, and never cut: 512 characters fit everywhere."""
+    def row(length):
+        return insertion(engine, "alias", {"address": "long@example.com", "goto": "x" * length})
+
+    lenient = "SET sql_mode = '';\n" if engine == "mysql" else ""
+    engines[engine].execute("BEGIN;\n" + lenient + row(512) + "ROLLBACK;")
+    if engine == "mysql":
+        with pytest.raises(databases.DatabaseError, match="CONSTRAINT"):
+            engines[engine].execute("BEGIN;\n" + lenient + row(513) + "ROLLBACK;")
+
+
+def expand(engine, query, key):
+    """The query with the key in it, as Postfix does it; None if the key lacks a part that it wants."""
+    user, at, domain = key.rpartition("@")
+    parts = {"s": key, "u": user if at else key, "d": domain}
+    if key == "" or ("%u" in query and not parts["u"]) or ("%d" in query and not (at and domain)):
+        return None
+
+    def value(match):
+        return "%" if match[1] == "%" else literal(engine, parts[match[1]])[1:-1]
+
+    return re.sub("%(.)", value, query)
+
+
+def answers(engine, database, questions):
+    """The rows for each question, sorted: the order is nobody's promise."""
+    statements = []
+    for number, (query, key) in enumerate(questions):
+        sql = expand(engine, query, key)
+        if sql:
+            statements.append(f"SELECT '--- {number}';\n{sql};\n")
+    output = database.execute("".join(statements))
+    found = [[] for _ in questions]
+    for block in output.split("--- ")[1:]:
+        number, *lines = block.splitlines()
+        found[int(number)] = sorted(lines)
+    return found
+
+
+def shipped_queries():
+    maps = postfix.shipped_maps((postfix.SHIPPED / "tabled.conf").read_text())
+    return {name: " ".join(options["query"].split()) for name, options in maps.items() if "query" in options}
+
+
+@pytest.mark.parametrize("name", shipped_queries())
+def test_same_answers(engines, name):
+    questions = [(shipped_queries()[name], key) for key in KEYS]
+    reference = answers("sqlite", engines["sqlite"], questions)
+    assert any(reference) and not all(reference), "the keys test nothing"
+    for engine in ("pgsql", "mysql"):
+        ours = answers(engine, engines[engine], questions)
+        different = [(key, right, wrong) for key, right, wrong in zip(KEYS, reference, ours) if right != wrong]
+        assert different == [], f"{engine}: key, sqlite's answer, {engine}'s"
