@@ -46,7 +46,6 @@ struct plugin {
 	int (*authenticate)(MYSQL_PLUGIN_VIO *, MYSQL *);
 };
 enum { PLUGIN_TYPE = 2, PLUGIN_VERSION = 0x0100 };
-void *mysql_client_register_plugin(MYSQL *db, const struct plugin *plugin);
 
 enum {
 	/* Names and TLS are dealt with on it; the library's 60 KB are little for a plugin of NSS.
@@ -228,7 +227,8 @@ static int register_plugin(MYSQL *db)
 		.license = "MIT",
 		.authenticate = authenticate};
 
-	return mysql_client_register_plugin(db, &plugin) ? 0 : -1;
+	/* It is only read. */
+	return mysql_client_register_plugin(db, (struct st_mysql_client_plugin *)&plugin) ? 0 : -1;
 }
 
 /* By which TLS is used or not, whatever the library's own default is. */

@@ -101,8 +101,8 @@ static void add_query(struct buf *sql, const struct batch *batch, size_t at, siz
 			break;
 		if (batch->only_check)
 			buf_add_string(sql, "''");
-		else if (statement->kind == STATEMENT_KEYS && part->param == 1)
-			add_keys(sql, batch, 0);
+		else if (statement->kind == STATEMENT_KEYS)
+			add_keys(sql, batch, part->param - 1);
 		else
 			add_value(sql, params[part->param - 1]);
 	}

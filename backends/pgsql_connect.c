@@ -127,7 +127,6 @@ static void fill_options(struct options *options, const struct pgsql_config *con
 	add(options, "dbname", config->conninfo);
 	add(options, "service", config->service);
 	add(options, "host", server->host);
-	add(options, "hostaddr", server->host ? "" : NULL);
 	add(options, "port", server->host || server->port ? options->port : NULL);
 	add(options, "dbname", settings->dbname);
 	add(options, "user", settings->user);
@@ -193,28 +192,42 @@ static int connect_with(const struct pgsql_config *config, const struct server *
 	return connect_until(*ret_db, deadline, why);
 }
 
+/* With its settings, and if a pooler takes none, without. What conninfo asks for can't be left out.
+ */
+static int connect_anyhow(const struct pgsql_config *config, const struct server *server,
+	PGconn **ret_db, struct error *why)
+{
+	uint64_t deadline = clock_ms() + (uint64_t)server->settings->connect_timeout;
+	char *own = conninfo_value(config, "options");
+	struct buf startup = {0};
+	int result;
+
+	buf_add_string(&startup, own ? own : "");
+	make_startup(&startup, config, server);
+	result = connect_with(config, server, buf_string(&startup), deadline, ret_db, why);
+	if (result < 0 && !own && is_refused_by_pooler(*ret_db))
+		result = connect_with(config, server, "", deadline, ret_db, why);
+	buf_finish(&startup);
+	free(own);
+	return result;
+}
+
 int pgsql_connect(const struct pgsql_config *config, const struct server *server, PGconn **ret_db,
 	struct error *why)
 {
 	uint64_t deadline = clock_ms() + (uint64_t)server->settings->connect_timeout;
 	char *service = conninfo_value(config, "service");
-	char *own = conninfo_value(config, "options");
 	bool by_service = config->service || service;
-	struct buf startup = {0};
-	int result;
 
 	*ret_db = NULL;
-	buf_add_string(&startup, own ? own : "");
-	make_startup(&startup, config, server);
-	result = connect_with(
-		config, server, by_service ? NULL : buf_string(&startup), deadline, ret_db, why);
-	/* What the user has said can't be left out. */
-	if (result < 0 && !by_service && !own && is_refused_by_pooler(*ret_db))
-		result = connect_with(config, server, "", deadline, ret_db, why);
-	buf_finish(&startup);
 	free(service);
-	free(own);
-	return result;
+	/* An empty hostaddr is none to libpq, so nothing else can be said against it. */
+	if (server->host && getenv("PGHOSTADDR"))
+		return error_set(why, "libpq would connect to PGHOSTADDR, which is set in the "
+				      "environment, whatever the host: unset it");
+	if (by_service)
+		return connect_with(config, server, NULL, deadline, ret_db, why);
+	return connect_anyhow(config, server, ret_db, why);
 }
 
 /* Is the session read-only? A server says so by itself, if it is at least version 14. */

@@ -35,7 +35,10 @@ int batch_add_keyed_row(struct batch *batch, const struct slice *cells, size_t c
 	size_t skip = columns > 1;
 
 	for (size_t i = 0; i < batch->count; i++) {
-		if (batch->count > 1 && !slice_equal(batch->questions[i].params[0], cells[0]))
+		struct slice key = batch->questions[i].params[0];
+
+		/* NULL is not the empty key. */
+		if (batch->count > 1 && (!cells[0].data || !slice_equal(key, cells[0])))
 			continue;
 		batch_add_row(batch, i, cells + skip, columns - skip);
 		is_found = true;

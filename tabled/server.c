@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,13 +79,25 @@ static int parse_port(const char *text, unsigned *ret_port)
 	char *end;
 	unsigned long port = strtoul(text, &end, 10);
 
-	if (!*text || *end || *text == '+' || *text == '-' || port < 1 || port > 65535)
+	if (!isdigit((unsigned char)*text) || *end || port < 1 || port > 65535)
 		return -1;
 	*ret_port = (unsigned)port;
 	return 0;
 }
 
-/* Where the host ends and ":port" may begin; NULL if the brackets of an IPv6 address are broken. */
+static bool is_ipv6(const char *text)
+{
+	char address[INET6_ADDRSTRLEN] = "";
+	struct in6_addr ignored;
+	size_t size = strcspn(text, "%"); /* its interface may follow */
+
+	if (size >= sizeof(address))
+		return false;
+	memcpy(address, text, size);
+	return inet_pton(AF_INET6, address, &ignored) == 1;
+}
+
+/* Where the host ends and ":port" may begin; NULL if it can't be told. */
 static const char *host_end(const char *text)
 {
 	const char *colon;
@@ -94,8 +108,10 @@ static const char *host_end(const char *text)
 		return close && (!close[1] || close[1] == ':') ? close : NULL;
 	}
 	colon = strrchr(text, ':');
+	if (colon && strchr(text, ':') == colon)
+		return colon;
 	/* An IPv6 address without brackets has several, and no port. */
-	return colon && strchr(text, ':') == colon ? colon : text + strlen(text);
+	return !colon || *text == '/' || is_ipv6(text) ? text + strlen(text) : NULL;
 }
 
 int server_address_parse(const char *text, struct server_address *address, struct error *why)
@@ -104,7 +120,7 @@ int server_address_parse(const char *text, struct server_address *address, struc
 	const char *start = text + (*text == '[');
 
 	*address = (struct server_address){0};
-	if (!end || end == start || strpbrk(text, " \t,"))
+	if (!end || end == start || strpbrk(text, " \t\r\n\v\f,"))
 		return bad_host(text, why);
 	port = end + (*end == ']');
 	if (*port == ':' && parse_port(port + 1, &address->port) < 0)
@@ -164,16 +180,19 @@ int server_settings_check(const struct server_settings *settings, struct error *
 static int read_password(const char *path, char *line, int room, struct error *why)
 {
 	FILE *file = fopen(path, "re");
-	bool is_read;
+	bool is_read, is_whole;
 
 	if (!file)
 		return error_set(why, "password_file %s: %s", path, strerror(errno));
 	setvbuf(file, NULL, _IONBF, 0); /* no second copy of it in the memory */
 	is_read = fgets(line, room, file);
+	is_whole = feof(file) || strchr(line, '\n');
 	fclose(file);
 	line[strcspn(line, "\r\n")] = '\0';
 	if (!is_read || !*line)
 		return error_set(why, "password_file %s holds no password", path);
+	if (!is_whole)
+		return error_set(why, "password_file %s: its first line is too long", path);
 	return 0;
 }
 

@@ -73,6 +73,28 @@ void lines_remove(struct lines *lines, struct ask *ask)
 	lines->waiting--;
 }
 
+static bool is_same_question(const struct question *one, const struct question *other)
+{
+	for (size_t i = 0; i < one->statement->params; i++)
+		if (!slice_equal(one->params[i], other->params[i]))
+			return false;
+	return true;
+}
+
+void lines_set_aside(struct lines *lines, const struct ask *suspect)
+{
+	struct line *line = line_at(lines, suspect->question.statement->id + 1);
+	struct ask *ask, *next;
+
+	DL_FOREACH_SAFE (line->asks, ask, next) {
+		if (ask->only_check || !is_same_question(&ask->question, &suspect->question))
+			continue;
+		lines_remove(lines, ask);
+		ask->home = lines_suspect(lines);
+		lines_put_back(lines, ask, 1);
+	}
+}
+
 struct line *lines_oldest(const struct lines *lines, bool with_suspects)
 {
 	struct line *oldest = NULL;

@@ -13,6 +13,7 @@ struct line {
 	struct ask *asks;     /* list; borrowed */
 	unsigned splits;      /* batches in a row that failed without anybody being at fault */
 	uint64_t alone_until; /* ms; each is asked alone till then */
+	uint64_t answered_at; /* ms; the last time that one was */
 };
 
 /* Zeroed is ready. */
@@ -31,6 +32,9 @@ void lines_append(struct lines *lines, struct ask *ask, bool is_suspect);
 void lines_put_back(struct lines *lines, struct ask *ask, size_t share);
 
 void lines_remove(struct lines *lines, struct ask *ask);
+
+/* Whoever waits with the same question as this one, which is a suspect now, becomes one, too. */
+void lines_set_aside(struct lines *lines, const struct ask *suspect);
 
 /* The line whose first question is due first, or NULL. */
 struct line *lines_oldest(const struct lines *lines, bool with_suspects);

@@ -18,6 +18,7 @@ enum {
 	LOSSES_MAX = 3,
 	MANY_PATIENCE = 4, /* the share of the time left that several questions get together */
 	ONE_PATIENCE = 2,  /* … and one alone, if there is another host to ask */
+	GIVE_UPS_MAX = 2,  /* after these, one that is alone gets all the time */
 };
 
 enum connection_state { CONNECTION_OPENING, CONNECTION_IDLE, CONNECTION_ASKING };
@@ -159,6 +160,9 @@ static void connection_drop(struct connection *connection, bool cancel)
 	if (connection->state != CONNECTION_OPENING) {
 		pool->live--;
 		connection->host->live--;
+		/* With none left, there is nothing to be content with. */
+		if (!pool->live)
+			pool->grow_at = 0;
 	}
 	if (connection->state == CONNECTION_ASKING) {
 		pool->busy--;
@@ -261,19 +265,25 @@ void connection_opened(struct connection *connection, uint64_t now_us, uint64_t 
 
 /* Asking. */
 
-/* Until when the answers are waited for: several questions don't wait long for one of them. */
+/*
+ * Until when the answers are waited for. Several questions don't wait long for one of them; then
+ * each is asked alone, and not for long before it is known which of them was the slow one.
+ */
 static uint64_t give_up_time(const struct connection *connection, uint64_t now)
 {
 	const struct pool *pool = connection->pool;
 	uint64_t deadline = connection->batch.deadline;
 	uint64_t left = deadline > now ? deadline - now : 0;
+	unsigned given_up = connection->asks[0]->given_up;
 
-	if (connection->batch.count > 1)
+	if (connection->batch.count == 1 && (connection->asks_suspect || given_up >= GIVE_UPS_MAX))
+		return deadline;
+	if (connection->batch.count > 1 || given_up)
 		return now + left / MANY_PATIENCE;
 	for (size_t i = 0; i < pool->hosts.count; i++) {
 		const struct host *host = &pool->hosts.items[i];
 
-		if (host != connection->host && !host->down && !connection->asks[0]->was_moved)
+		if (host != connection->host && !host->down)
 			return now + left / ONE_PATIENCE;
 	}
 	return deadline;
@@ -326,12 +336,32 @@ static void connection_free_up(struct connection *connection, uint64_t now)
 	connection->writing = false;
 }
 
-/* Puts back what was not answered, in its order and before what waits; `share` may be its own. */
-static void put_back(struct connection *connection, size_t share)
+static bool is_suspect(const struct pool *pool, const struct ask *ask, uint64_t now)
 {
-	for (size_t i = connection->batch.count; i-- > 0;)
-		if (connection->asks[i])
-			lines_put_back(&connection->pool->lines, connection->asks[i], share);
+	return !ask->only_check && suspects_hold(&pool->suspects, &ask->question, now);
+}
+
+/* From now on it is asked alone, and not by many connections at a time. */
+static void pool_suspect(struct pool *pool, struct ask *ask, uint64_t now)
+{
+	suspects_add(&pool->suspects, &ask->question, now);
+	lines_set_aside(&pool->lines, ask);
+}
+
+/* Puts back what was not answered, in its order and before what waits. */
+static void put_back(struct connection *connection, size_t share, uint64_t now)
+{
+	struct pool *pool = connection->pool;
+
+	for (size_t i = connection->batch.count; i-- > 0;) {
+		struct ask *ask = connection->asks[i];
+		bool set_aside = ask && is_suspect(pool, ask, now);
+
+		if (set_aside)
+			ask->home = lines_suspect(&pool->lines);
+		if (ask)
+			lines_put_back(&pool->lines, ask, set_aside ? 1 : share);
+	}
 }
 
 /*
@@ -356,12 +386,13 @@ static void connection_done(struct connection *connection, uint64_t now)
 
 	pool_keep_pace(pool, connection, now);
 	connection->host->doubtful = false;
+	connection->host->answered_at = connection->asks[0]->home->answered_at = now;
 	connection_free_up(connection, now);
 	source_set_state(pool->source, SOURCE_UP, NULL, now);
 	/* Found out by splitting: from now on it is asked alone. */
 	if (count == 1 && connection->asks[0]->was_split &&
 		connection->questions[0].status == BROKEN) {
-		suspects_add(&pool->suspects, &connection->questions[0], now);
+		pool_suspect(pool, connection->asks[0], now);
 		lines_forgive(&pool->lines, connection->asks[0]);
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -386,7 +417,7 @@ static void connection_split(struct connection *connection, uint64_t now)
 	connection_free_up(connection, now);
 	for (size_t i = 0; i < count; i++)
 		connection->asks[i]->was_split = true;
-	put_back(connection, (count + 1) / 2);
+	put_back(connection, (count + 1) / 2, now);
 	if (connection->retiring)
 		connection_drop(connection, false);
 }
@@ -424,7 +455,7 @@ static void connection_lose(struct connection *connection, uint64_t now)
 		connection->asks[i] = NULL;
 		source_fail_ask_with(pool->source, ask, &why, now);
 	}
-	put_back(connection, count > 1 ? (count + 1) / 2 : 1);
+	put_back(connection, count > 1 ? (count + 1) / 2 : 1, now);
 	host_doubt(connection->host, now);
 	/* Behind a server that was started anew all of them are stale. */
 	if (is_last_try)
@@ -579,19 +610,18 @@ static void pool_shed(struct pool *pool, struct ask *ask, uint64_t now)
 
 void pool_ask(struct pool *pool, struct ask *ask, uint64_t now)
 {
-	const struct question *question = &ask->question;
-	bool is_suspect = !ask->only_check && suspects_hold(&pool->suspects, question, now);
+	bool set_aside = is_suspect(pool, ask, now);
 
 	ask->since = now;
 	ask->share = (size_t)pool->config->server->batch;
-	if (is_suspect || ask->only_check || question->statement->kind == STATEMENT_ALONE)
+	if (set_aside || ask->only_check || ask->question.statement->kind == STATEMENT_ALONE)
 		ask->share = 1;
 	if (pool->source->state == SOURCE_DOWN)
 		source_fail_ask(pool->source, ask, now); /* it is tried in the background */
 	else if (pool->lines.waiting && is_overloaded(pool, ask, now))
 		pool_shed(pool, ask, now);
 	else
-		lines_append(&pool->lines, ask, is_suspect);
+		lines_append(&pool->lines, ask, set_aside);
 }
 
 bool pool_withdraw(struct pool *pool, struct ask *ask)
@@ -613,22 +643,32 @@ static void fail_slow(struct connection *connection, size_t at, uint64_t now)
 
 	connection->asks[at] = NULL;
 	if (connection->batch.count == 1 && !ask->only_check)
-		suspects_add(&pool->suspects, &ask->question, now);
+		pool_suspect(pool, ask, now);
 	error_set(&why, "no answer within query_timeout");
 	source_fail_ask_with(pool->source, ask, &why, now);
+}
+
+/* Its one question was too slow in company, and now is alone, while others were answered. */
+static bool is_to_blame(const struct connection *connection)
+{
+	const struct ask *ask = connection->asks[0];
+
+	return connection->batch.count == 1 && ask->given_up && !ask->only_check &&
+	       connection->host->answered_at > connection->since &&
+	       ask->home->answered_at > connection->since;
 }
 
 /* The answers take too long: the query is cancelled, and the connection with it. */
 static void connection_give_up(struct connection *connection, uint64_t now)
 {
-	size_t count = connection->batch.count;
-
-	for (size_t i = 0; i < count; i++) {
-		connection->asks[i]->was_moved = true;
+	if (is_to_blame(connection))
+		pool_suspect(connection->pool, connection->asks[0], now);
+	for (size_t i = 0; i < connection->batch.count; i++) {
+		connection->asks[i]->given_up++;
 		if (now >= connection->asks[i]->deadline)
 			fail_slow(connection, i, now);
 	}
-	put_back(connection, (count + 1) / 2);
+	put_back(connection, 1, now);
 	connection_drop(connection, true);
 }
 
@@ -660,8 +700,11 @@ static void give_up_overdue(struct pool *pool, uint64_t now)
 	/* Giving up one may close others, so each time it is looked for anew. */
 	while ((connection = overdue_connection(pool, now))) {
 		log_slow(pool, connection, now);
-		host_doubt(connection->host, now);
-		drop_idle(pool, connection->host);
+		/* If it has answered others meanwhile, it is not the host that is slow. */
+		if (connection->host->answered_at <= connection->since) {
+			host_doubt(connection->host, now);
+			drop_idle(pool, connection->host);
+		}
 		connection_give_up(connection, now);
 	}
 }

@@ -23,10 +23,10 @@ struct ask {
 	/* The source's own; zeroed by whoever asks. */
 	struct line *line, *home; /* in which it waits; to which it belongs */
 	uint64_t order, since;
-	size_t share;    /* of how many questions its batch may be */
-	unsigned losses; /* connections that were lost with it */
-	bool was_split;  /* a batch failed with it */
-	bool was_moved;  /* it was too slow elsewhere */
+	size_t share;      /* of how many questions its batch may be */
+	unsigned losses;   /* connections that were lost with it */
+	bool was_split;    /* a batch failed with it */
+	unsigned given_up; /* times that it was too slow, be it by company */
 	struct ask *prev, *next;
 };
 

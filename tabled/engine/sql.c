@@ -68,5 +68,6 @@ bool sql_is_select(struct slice words)
 
 bool sql_is_ordered(struct slice words)
 {
-	return has_word(words, "ORDER", true) && !has_word(words, "LIMIT", false);
+	return has_word(words, "ORDER", true) && !has_word(words, "LIMIT", false) &&
+	       !has_word(words, "FETCH", false);
 }

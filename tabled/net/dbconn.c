@@ -17,6 +17,7 @@ struct dbconn {
 	uv_work_t work;
 	uv_poll_t poll;
 	bool watched; /* the poll handle is in use */
+	bool writing; /* … for it, too */
 	bool cancel;
 };
 
@@ -49,14 +50,23 @@ static void dbconn_open(struct connector *connector, struct connection *connecti
 	uv_queue_work(dbconn->loop, &dbconn->work, work_open, after_open);
 }
 
+static void start_watch(struct dbconn *dbconn);
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct dbconn *dbconn = poll->data;
 
 	/* Whatever is wrong with the socket, the driver finds out. */
-	(void)status;
 	(void)events;
 	connection_ready(dbconn->connection, uv_now(dbconn->loop));
+	/* libuv ends the watch at an error, but there may be bytes before it to be read first. */
+	if (status < 0 && !uv_is_closing((uv_handle_t *)poll))
+		start_watch(dbconn);
+}
+
+static void start_watch(struct dbconn *dbconn)
+{
+	uv_poll_start(&dbconn->poll, UV_READABLE | (dbconn->writing ? UV_WRITABLE : 0), on_ready);
 }
 
 static void dbconn_watch(struct connector *connector, struct connection *connection, bool writing)
@@ -70,7 +80,8 @@ static void dbconn_watch(struct connector *connector, struct connection *connect
 		uv_unref((uv_handle_t *)&dbconn->poll);
 		dbconn->watched = true;
 	}
-	uv_poll_start(&dbconn->poll, UV_READABLE | (writing ? UV_WRITABLE : 0), on_ready);
+	dbconn->writing = writing;
+	start_watch(dbconn);
 }
 
 static void work_close(uv_work_t *work)

@@ -12,6 +12,8 @@ import sqlite3
 import subprocess
 import time
 
+from support import keep
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_SECONDS = 10
 QUERY = "SELECT goto FROM alias WHERE address = '%s' AND active = 1"
@@ -51,6 +53,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def confine(processes, processors):
+    """Confines all threads of these processes; what they start from now on is confined with them."""
+    for process in processes:
+        # One may have ended since: proxymap does after some clients.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for thread in os.listdir(f"/proc/{process}/task"):
+                os.sched_setaffinity(int(thread), processors)
+
+
 class Server:
     """A process that listens on a Unix socket, started by us and ended by us."""
 
@@ -86,9 +97,8 @@ class Server:
         return [int(task) for task in os.listdir(f"/proc/{self.pid}/task")]
 
     def place(self, processors):
-        """Confines all threads to these processors."""
-        for thread in self.threads():
-            os.sched_setaffinity(thread, processors)
+        """Confines it, and what it has started, to these processors."""
+        confine([self.pid, *keep.descendants(self.pid)], processors)
 
     def processor_seconds(self):
         """What all threads have used so far; the kernel counts it in nanoseconds."""
@@ -126,6 +136,11 @@ def start_floor(build, directory):
     return Server("floor", command, path, directory / "floor.log")
 
 
+def map_text(name, query=QUERY):
+    """A map of tabled's configuration, without a cache if this tabled has one (see start_tabled)."""
+    return f'map {name} {{ source = mail  query = "{query}" @CACHE@ }}\n'
+
+
 def knows_cache(tabled, config, text):
     """Whether this tabled has a cache to turn off: one without has no such option."""
     config.write_text(text)
@@ -133,24 +148,17 @@ def knows_cache(tabled, config, text):
     return check.returncode == 0
 
 
-def start_tabled(build, directory, database):
-    """A tabled that asks SQLite for every key."""
-    path = directory / "tabled.sock"
-    config = directory / "tabled.conf"
-    tabled = build / "tabled"
+def start_tabled(build, directory, name, text, tcp_map=None):
+    """A tabled that asks its database for every key. `text` has its source and its maps."""
+    path = directory / f"{name}.sock"
+    config = directory / f"{name}.conf"
     port = free_port()
-
-    def text(cache):
-        return (
-            f'sqlite mail {{ path = "{database}" }}\n'
-            f'map virtual_alias_maps {{ source = mail  query = "{QUERY}" {cache} }}\n'
-            f'socketmap {{ listen = "unix:{path}" }}\n'
-            f'tcp_table {{ listen = "inet:127.0.0.1:{port}"  map = virtual_alias_maps }}\n'
-        )
-
-    if not knows_cache(tabled, config, text(" cache = no")):
-        config.write_text(text(""))
-    server = Server("tabled", [tabled, "-c", config], path, directory / "tabled.log")
+    text += f'socketmap {{ listen = "unix:{path}" }}\n'
+    if tcp_map:
+        text += f'tcp_table {{ listen = "inet:127.0.0.1:{port}"  map = {tcp_map} }}\n'
+    if not knows_cache(build / "tabled", config, text.replace("@CACHE@", "cache = no")):
+        config.write_text(text.replace("@CACHE@", ""))
+    server = Server(name, [build / "tabled", "-c", config], path, directory / f"{name}.log")
     server.tcp_address = f"inet:127.0.0.1:{port}"
     server.tcp_table = f"tcp:127.0.0.1:{port}"
     return server
@@ -159,20 +167,25 @@ def start_tabled(build, directory, database):
 class Postfix:
     """A private Postfix master with one service, proxymap, and the log of its own."""
 
-    def __init__(self, directory, database):
+    def __init__(self, directory, texts):
+        """`texts` has the text of a table's file by the type of the table."""
         self.directory = directory / "postfix"
         self.etc = self.directory / "etc"
         self.log = self.directory / "log"
-        self.table = f"sqlite:{self.etc / 'alias.cf'}"
-        self.write_files(database)
+        self.write_files(texts)
         self.run("start")
 
-    def write_files(self, database):
+    def table(self, table_type):
+        return f"{table_type}:{self.etc / table_type}.cf"
+
+    def write_files(self, texts):
         spool, lib = self.directory / "spool", self.directory / "lib"
         for folder in (self.etc, spool, lib):
             folder.mkdir(parents=True)
         shutil.chown(lib, "postfix")
-        (self.etc / "alias.cf").write_text(f"dbpath = {database}\nquery = {QUERY}\n")
+        for table_type, text in texts.items():
+            (self.etc / f"{table_type}.cf").write_text(text)
+        tables = " ".join(f"proxy:{self.table(table_type)}" for table_type in texts)
         (self.etc / "main.cf").write_text(
             "compatibility_level = 3.6\n"
             f"queue_directory = {spool}\n"
@@ -184,7 +197,7 @@ class Postfix:
             "inet_protocols = ipv4\n"
             f"maillog_file = {self.log}\n"
             f"maillog_file_prefixes = {self.directory}\n"
-            f"proxy_read_maps = proxy:{self.table}\n"
+            f"proxy_read_maps = {tables}\n"
         )
         (self.etc / "master.cf").write_text(
             "proxymap  unix        -  -  n  -  -  proxymap\n"
@@ -202,12 +215,7 @@ class Postfix:
     def place(self, processors):
         """Confines the master, and so what it starts, and the proxymaps that run already."""
         master = int((self.directory / "spool" / "pid" / "master.pid").read_text())
-        os.sched_setaffinity(master, processors)
-        children = pathlib.Path(f"/proc/{master}/task/{master}/children").read_text()
-        for child in children.split():
-            # One may have ended since: proxymap does after some clients.
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(int(child), processors)
+        confine([master, *keep.descendants(master)], processors)
 
     def postmap(self, table, keys, output, processors):
         """A postmap that asks `table` for the keys in a file: Postfix's own client."""

@@ -12,46 +12,129 @@ RUN = pathlib.Path(__file__).with_name("run")
 RUN_SECONDS = 300
 
 
-@pytest.fixture(scope="module")
-def table():
-    program("tabled")
-    done = subprocess.run(
-        [RUN, "--short", "--build", build_directory()],
+def run(*arguments):
+    return subprocess.run(
+        [RUN, "--short", "--build", build_directory(), *arguments],
         capture_output=True, text=True, timeout=RUN_SECONDS)
+
+
+def output_of(part):
+    program("tabled")
+    done = run(part)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def rows(table, heading):
-    """The cells of the table below a heading, without its two lines of head."""
-    lines = table.split(heading)[1].split("\n###")[0].splitlines()
-    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
-    return cells[2:]
+@pytest.fixture(scope="module")
+def sqlite():
+    return output_of("sqlite")
+
+
+@pytest.fixture(scope="module")
+def servers():
+    return output_of("servers")
+
+
+def tables(text, heading):
+    """The tables below a heading: of each the rows' cells, without the two lines of its head."""
+    part = text.split(heading)[1].split("\n###")[0]
+    found = re.findall(r"(?:^\|.*\n)+", part, re.MULTILINE)
+    return [[line.strip("| ").split(" | ") for line in table.splitlines()[2:]] for table in found]
+
+
+def skip_if_missing(text, heading, what):
+    part = text.split(heading)[1].split("\n###")[0]
+    reason = re.search(f"SKIPPED: {what}: (.*)", part)
+    if reason:
+        pytest.skip(reason.group(1))
 
 
 def number(cell):
     return float(re.sub("[^0-9.]", "", cell))
 
 
-def test_load_by_tabled_bench(table):
-    seen = rows(table, "### By tabled-bench")
+def test_load_by_tabled_bench(sqlite):
+    seen = tables(sqlite, "### By tabled-bench")[0]
     for server in ("floor", "tabled"):
         connections = {row[1] for row in seen if row[2] == server}
         assert connections == {"1", "16", "64"}
     assert all(number(row[3]) > 0 and number(row[6]) > 0 for row in seen)
 
 
-def test_load_by_postmap(table):
-    reason = re.search("SKIPPED: (.*)", table)
-    if reason:
-        pytest.skip(reason.group(1))
-    seen = rows(table, "### By Postfix's own client")
+def test_load_by_postmap(sqlite):
+    if "### By Postfix's own client" not in sqlite:
+        skip_if_missing(sqlite, "### By tabled-bench", "Postfix's own client")
+    seen = tables(sqlite, "### By Postfix's own client")[0]
     assert {row[1] for row in seen} == {"1", "16"}
     assert {"proxy:sqlite", "socketmap, tabled", "tcp, tabled"} < {row[2] for row in seen}
     assert all(number(row[3]) > 0 for row in seen)
 
 
-def test_idle_connections(table):
-    seen = rows(table, "### 300 idle connections")
+def test_idle_connections(sqlite):
+    seen = tables(sqlite, "### 300 idle connections")[0]
     assert [row[0] for row in seen] == ["floor", "tabled"]
     assert all(number(row[1]) > 0 for row in seen)
+
+
+DATABASES = {"PostgreSQL": "pgsql", "MariaDB": "mysql"}
+
+
+def rows_of(servers, title, by, name):
+    """Rows of one server, by their number of clients; of several places the last one."""
+    skip_if_missing(servers, f"### {title}", title)
+    seen = tables(servers, f"### {title}")[0]
+    return {int(row[1]): row for row in seen if row[2:4] == [by, name]}
+
+
+@pytest.mark.parametrize("title", DATABASES)
+@pytest.mark.parametrize("name", ["tabled", "tabled, virtual_alias_maps"])
+def test_servers_by_tabled_bench(servers, title, name):
+    seen = rows_of(servers, title, "tabled-bench", name)
+    assert set(seen) == {1, 16, 64, 256}
+    assert all(number(row[4]) > 0 and number(row[-3]) > 0 for row in seen.values())
+
+
+def test_list_of_keys(servers):
+    seen = rows_of(servers, "MariaDB", "tabled-bench", "tabled, :keys")
+    assert set(seen) == {1, 16, 64, 256}
+
+
+def test_pgbench(servers):
+    assert set(rows_of(servers, "PostgreSQL", "pgbench", "pgbench")) == {16}
+
+
+@pytest.mark.parametrize("title", DATABASES)
+def test_servers_by_postmap(servers, title):
+    skip_if_missing(servers, f"### {title}", "Postfix's own client")
+    for name in ("tabled", f"proxy:{DATABASES[title]}"):
+        assert set(rows_of(servers, title, "postmap", name)) == {1, 16}
+
+
+@pytest.mark.parametrize("title", DATABASES)
+def test_dict_server(servers, title):
+    skip_if_missing(servers, f"### {title}", "Dovecot's dict server")
+    seen = rows_of(servers, title, "dict_load", "Dovecot's dict server")
+    assert set(seen) == {1, 16}
+
+
+@pytest.mark.parametrize("title", DATABASES)
+def test_connections_are_counted(servers, title):
+    skip_if_missing(servers, f"### {title}", title)
+    seen = tables(servers, f"### {title}")[0]
+    assert all(int(row[-1]) >= 1 for row in seen)
+    pgbench = [int(row[-1]) for row in seen if row[3] == "pgbench"]
+    assert pgbench == ([16] if title == "PostgreSQL" else [])
+
+
+@pytest.mark.parametrize("title", DATABASES)
+def test_aims_are_compared(servers, title):
+    skip_if_missing(servers, f"### {title}", "Postfix's own client")
+    skip_if_missing(servers, f"### {title}", title)
+    aims = tables(servers, f"### {title}")[1]
+    assert len(aims) >= 5
+    assert all(number(row[3]) > 0 for row in aims)
+
+
+def test_unknown_part():
+    done = run("sqllite")
+    assert done.returncode == 2 and "the parts are sqlite and servers" in done.stderr

@@ -57,6 +57,7 @@ struct contract_server {
 struct contract_facts {
 	char *host, *port, *socket, *user, *password, *dbname;
 	char *ca, *certificate, *key; /* of a client, user "certified"; NULL: there is no TLS */
+	char *pooler;                 /* its console, if there is a pooler before the server */
 };
 extern struct contract_facts contract_server_facts;
 

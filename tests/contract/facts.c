@@ -30,6 +30,7 @@ static const struct {
 	{"ca", &contract_server_facts.ca},
 	{"certificate", &contract_server_facts.certificate},
 	{"key", &contract_server_facts.key},
+	{"pooler", &contract_server_facts.pooler},
 };
 
 /* Runs the command with further words. Its output, if wanted, can be read from *ret_output. */

@@ -1,21 +1,29 @@
 /* PostgreSQL's part of the contract suite, and what is PostgreSQL's alone. */
+#include "contract/pgsql.h"
+
 #include "contract/place.h"
 
 #include <libpq-fe.h>
 
 extern const struct backend pgsql_backend;
 
-static PGconn *connect_as_owner(void)
+static PGconn *connect_as_owner(const char *dbname)
 {
 	const struct contract_facts *facts = &contract_server_facts;
 	PGconn *db = PQsetdbLogin(
-		facts->host, facts->port, NULL, NULL, facts->dbname, facts->user, facts->password);
+		facts->host, facts->port, NULL, NULL, dbname, facts->user, facts->password);
 
 	if (PQstatus(db) != CONNECTION_OK) {
 		fprintf(stderr, "pgsql: %s", PQerrorMessage(db));
 		abort();
 	}
 	return db;
+}
+
+static void ignore_notice(void *context, const char *text)
+{
+	(void)context;
+	(void)text;
 }
 
 static void must(PGconn *db, PGresult *result)
@@ -29,13 +37,18 @@ static void must(PGconn *db, PGresult *result)
 	PQclear(result);
 }
 
-static void run(const char *sql)
+static void run_in(const char *dbname, const char *sql)
 {
-	PGconn *db = connect_as_owner();
+	PGconn *db = connect_as_owner(dbname);
 
-	must(db, PQexec(db, "SET client_min_messages = warning"));
+	PQsetNoticeProcessor(db, ignore_notice, NULL);
 	must(db, PQexec(db, sql));
 	PQfinish(db);
+}
+
+static void run(const char *sql)
+{
+	run_in(contract_server_facts.dbname, sql);
 }
 
 static void insert(PGconn *db, const struct contract_row *row)
@@ -46,34 +59,44 @@ static void insert(PGconn *db, const struct contract_row *row)
 			 NULL, NULL, 0));
 }
 
-#define REMOVE "DROP TABLE IF EXISTS contract, away, typed"
+/* A column for each type that reads literals, or compares them, otherwise than text. */
+/* clang-format off */
+static const char typed_sql[] =
+	"CREATE EXTENSION IF NOT EXISTS citext;"
+	"CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s \"so\"');"
+	"CREATE DOMAIN small AS text CHECK (length(value) < 5);"
+	"CREATE TABLE typed (id serial, v text,"
+	" c char(5), vc varchar(5), n name, q \"char\", ci citext, b bytea, s small, e mood,"
+	" i integer, l bigint, f float8, d numeric(8,2), bo boolean, bi bit(3),"
+	" t timestamptz, dt date, a inet, m macaddr, u uuid, j jsonb, ar text[], bx box);"
+	"INSERT INTO typed VALUES"
+	" (1, 'first',"
+	"  'ab', 'ab', 'ab', 'a', 'Ab', '\\x6162', 'ab', 'ok',"
+	"  1, 1, 1, 1, true, '101',"
+	"  '2024-02-29', '2024-02-29', '10.0.0.1', '08:00:2b:01:02:03',"
+	"  'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{\"a\": 1}', '{a,b}', '(1,1),(0,0)'),"
+	" (2, 'second',"
+	"  'ab ', 'ab ', 'ab ', ' ', 'aB ', '\\x', '', 'it''s \"so\"',"
+	"  -2, 5000000000, 1e300, 0.01, false, '000',"
+	"  'epoch', 'infinity', '::1', NULL, NULL, '\"x\"', '{}', NULL),"
+	" (3, 'third',"
+	"  '', '', '', '', '', NULL, 'ab ', 'sad',"
+	"  0, 0, 'NaN', NULL, NULL, '111',"
+	"  NULL, NULL, '10.0.0.0/8', NULL, NULL, 'null', '{NULL,\"a b\"}', NULL);";
+/* clang-format on */
 
-/* A column for each type whose literals are read otherwise than text is. */
-#define TYPED                                                                                      \
-	"DROP TYPE IF EXISTS mood; CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s \"so\"');"        \
-	"DROP DOMAIN IF EXISTS small; CREATE DOMAIN small AS text CHECK (length(value) < 5);"      \
-	"CREATE TABLE typed (id serial, v text, c char(5), vc varchar(5), n name, q \"char\","     \
-	" b bytea, i integer, l bigint, f float8, d numeric(8,2), t timestamptz, dt date,"         \
-	" a inet, u uuid, e mood, s small, bi bit(3), bo boolean, ar text[], m macaddr, j jsonb,"  \
-	" bx box);"                                                                                \
-	"INSERT INTO typed (v, c, vc, n, q, b, i, l, f, d, t, dt, a, u, e, s, bi, bo, ar, m, j,"   \
-	" bx) VALUES "                                                                             \
-	"('first', 'ab', 'ab', 'ab', 'a', '\\x6162', 1, 1, 1, 1, '2024-02-29', '2024-02-29',"      \
-	" '10.0.0.1', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'ok', 'ab', '101', true,"            \
-	" '{a,b}', '08:00:2b:01:02:03', '{\"a\": 1}', '(1,1),(0,0)'),"                             \
-	"('second', 'ab ', 'ab ', 'ab ', ' ', '\\x', -2, 5000000000, 1e300, 0.01, 'epoch',"        \
-	" 'infinity', '::1', NULL, 'it''s \"so\"', '', '000', false, '{}', NULL, '\"x\"',"         \
-	" NULL),"                                                                                  \
-	"('third', '', '', '', '', NULL, 0, 0, 'NaN', NULL, NULL, NULL, '10.0.0.0/8', NULL,"       \
-	" 'sad', 'ab ', '111', NULL, '{NULL,\"a b\"}', NULL, 'null', NULL);"
+#define REMOVE                                                                                     \
+	"DROP TABLE IF EXISTS contract, away, typed; DROP TYPE IF EXISTS mood;"                    \
+	"DROP DOMAIN IF EXISTS small;"
 
 static void prepare(void *config)
 {
 	PGconn *db;
 
 	(void)config;
-	run(REMOVE "; CREATE TABLE contract (k text, v text, id serial PRIMARY KEY);" TYPED);
-	db = connect_as_owner();
+	run(REMOVE "CREATE TABLE contract (k text, v text, id serial PRIMARY KEY)");
+	run(typed_sql);
+	db = connect_as_owner(contract_server_facts.dbname);
 	for (const struct contract_row *row = contract_rows; row->key; row++)
 		insert(db, row);
 	PQfinish(db);
@@ -85,8 +108,14 @@ static void remove_place(void *config)
 	run(REMOVE);
 }
 
+/* A pooler has its own clients, whatever becomes of its connections to the server. */
 static void kill_connections(void)
 {
+	if (contract_server_facts.pooler) {
+		run_in(contract_server_facts.pooler, "KILL mail");
+		run_in(contract_server_facts.pooler, "RESUME mail");
+		return;
+	}
 	run("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
 	    "WHERE usename = current_user AND pid <> pg_backend_pid()");
 }
@@ -130,6 +159,8 @@ static const struct contract_alike alike[] = {
 	BY("j"),
 	{"SELECT v FROM typed WHERE bx ~= '%s'", typed_keys},
 	{"SELECT v FROM typed WHERE c = '%s' OR v = '%s' OR n = '%s' ORDER BY id DESC", typed_keys},
+	{"SELECT v FROM typed WHERE vc = '%s' OR ci = '%s' ORDER BY id", typed_keys},
+	{"SELECT v FROM typed WHERE i::text = '%s' OR i = '%s' ORDER BY id", typed_keys},
 	{"SELECT v FROM typed WHERE '%s' = ANY (ar)", typed_keys},
 	{"SELECT v FROM typed WHERE v = ANY ('%s') ORDER BY id", typed_keys},
 	{"SELECT v FROM typed WHERE s = '%s'::small ORDER BY v", typed_keys},
@@ -161,6 +192,7 @@ static const struct contract_server server = {
 	.alike = alike,
 	.run = run,
 	.kill = kill_connections,
+	.add_cases = pgsql_add_cases,
 };
 
 const struct contract_backend pgsql_contract = {

@@ -91,8 +91,8 @@ REFUSED = [
 @pytest.fixture(scope="module")
 def engines(postgresql, mariadb, tmp_path_factory):
     """{name: database}, each with its schema, the sample, and more rows."""
-    made = {"sqlite": databases.Sqlite(tmp_path_factory.mktemp("schema") / "mail.db"), "pgsql": postgresql.fresh_database("schema"),
-            "mysql": mariadb.fresh_database("schema_")}
+    made = {"sqlite": databases.Sqlite(tmp_path_factory.mktemp("schema") / "mail.db"),
+            "pgsql": postgresql.fresh_database("schema_test"), "mysql": mariadb.fresh_database("schema_test")}
     for name, engine in made.items():
         engine.load_file(SCHEMA / FILES[name])
         engine.load_file(SCHEMA / "sample.sql")

@@ -129,7 +129,7 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        self.kill()
+        self.end()
         if self._is_own_directory:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -248,6 +248,15 @@ class Server:
         if keeper:
             keep.kill_all(keeper)
         self._wait_until_ended()
+
+    def end(self):
+        """For the last time, and in good order if it can."""
+        if self.is_running():
+            try:
+                self.resume()
+                self.stop()
+            except DatabaseError:
+                self.kill()
 
     def restart(self, mode="fast"):
         self.stop(mode)
@@ -460,6 +469,7 @@ class PostgreSQL(Database):
             "fsync": on, "full_page_writes": on,
             "wal_level": "replica", "max_wal_senders": 4, "max_wal_size": "1GB", "hot_standby": "on",
             "password_encryption": "scram-sha-256", "jit": "off", "log_line_prefix": "%m [%p] ",
+            "dynamic_shared_memory_type": "mmap",  # files below `data`, which go with it
         }
         if self.tls:
             settings |= {"ssl": "on", "ssl_ca_file": self.certificates.ca,
@@ -515,6 +525,15 @@ class PostgreSQL(Database):
         """Ends the server: smart waits for its clients, fast sends them away, immediate is a crash."""
         self._signal_main({"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
         self._wait_until_ended()
+
+    def end(self):
+        """A server that was killed has left a segment of shared memory, which its data directory names."""
+        super().end()
+        lock = self._data / "postmaster.pid"
+        if lock.exists():
+            segment = lock.read_text().splitlines()[6].split()
+            if segment:
+                subprocess.run(["ipcrm", "--shmem-id", segment[-1]], check=False, stderr=subprocess.DEVNULL)
 
     def make_standby(self, directory=None):
         """A second server that follows this one; it is started, and serves reads."""
@@ -626,8 +645,8 @@ class MariaDB(Database):
             f"{USER}@localhost", f"{USER}@'{self.host}'", f"certified@'{self.host}'")), database)
 
     def _client(self, database, *options):
-        return ("mariadb", "--no-defaults", "--batch", "--raw", "--skip-column-names", "--default-character-set=utf8mb4",
-                f"--socket={self.socket}", "--user=root", *options, database or self.dbname)
+        return ("mariadb", "--no-defaults", "--batch", "--raw", "--skip-column-names",
+                "--default-character-set=utf8mb4", f"--socket={self.socket}", "--user=root", *options, database or self.dbname)
 
     def execute(self, sql, database=None):
         """

@@ -160,7 +160,8 @@ def make_database(database):
 
 def insert_rows(database, rows):
     """{table: [row, …]}; rows are dicts."""
-    database.execute("".join(insertion(database.kind, table, row) for table, entries in rows.items() for row in entries))
+    database.execute("".join(insertion(database.kind, table, row)
+                             for table, entries in rows.items() for row in entries))
 
 
 def shipped_tabled_conf(socket, database, control, source_options=""):

@@ -58,18 +58,18 @@ static inline void call_check(const struct call *call, uint64_t now)
 	enum status status = call->ask.question.status;
 	struct buf text = {0};
 
-	ck_assert_int_eq(call->answers, 1);
-	ck_assert(!call->withdrawn);
+	must(call->answers == 1);
+	must(!call->withdrawn);
 	if (now != UINT64_MAX)
-		ck_assert_uint_le(now, call->ask.deadline);
+		must(now <= call->ask.deadline);
 	if (status == TRY_LATER) {
-		ck_assert_str_ne(call->why.text, "");
+		must(call->why.text[0]);
 		return;
 	}
-	ck_assert_int_eq(status, call->told);
+	must((int)status == call->told);
 	if (status != FOUND)
 		return;
-	ck_assert_uint_eq(call->rows.count, 1);
+	must(call->rows.count == 1);
 	buf_add_format(&text, "%zu:%.*s", call->ask.question.statement->id, SLICE_ARGS(call->key));
 	assert_slice(rows_cell(&call->rows, 0, 0), buf_string(&text));
 	buf_finish(&text);
@@ -146,9 +146,8 @@ static inline void stage_start_with(const char *hosts, enum server_order host_or
 	while (at && *at)
 		items[count++] = strsep(&at, " ");
 	if (count)
-		ck_assert_int_eq(setting_set(setting_find(server_setting_table, "hosts"), &server,
-					 items, count, NULL),
-			0);
+		must(setting_set(setting_find(server_setting_table, "hosts"), &server, items, count,
+			     NULL) == 0);
 	free(copy);
 	server.order = host_order;
 	fake.batch_most = (size_t)server.batch;
@@ -180,13 +179,13 @@ static inline void stage_check(void)
 		opening += link->opening;
 		busy += link->batch != NULL;
 		/* One that is writable while nobody writes would keep the loop awake. */
-		ck_assert(link->opening || link->watched);
-		ck_assert(!link->writing || link->batch);
+		must(link->opening || link->watched);
+		must(!link->writing || link->batch);
 	}
-	ck_assert_uint_eq(opening, pool_opening(source.pool));
-	ck_assert_uint_eq(status.live + opening, links);
-	ck_assert_uint_eq(status.busy, busy);
-	ck_assert_uint_le(links, (size_t)server.pool);
+	must(opening == pool_opening(source.pool));
+	must(status.live + opening == links);
+	must(status.busy == busy);
+	must(links <= (size_t)server.pool);
 }
 
 /* The worker is about to sleep: does all that is due before it may. */
@@ -197,7 +196,7 @@ static inline void stage_turn(void)
 	source_rest(&source, fake.now);
 	stage_check();
 	while (source_next(&source) <= fake.now) {
-		ck_assert_msg(++ticks < STAGE_TICKS_MOST, "the pool never lets the loop sleep");
+		must_say(++ticks < STAGE_TICKS_MOST, "the pool never lets the loop sleep");
 		source_tick(&source, fake.now);
 		source_rest(&source, fake.now);
 		stage_check();
@@ -213,7 +212,7 @@ static inline void stage_pass(uint64_t ms)
 	stage_turn();
 	while (source_next(&source) <= until) {
 		/* Without events there is not much that can fall due. */
-		ck_assert_msg(++wakes < 100 + ms / 10, "the pool wakes the loop too often");
+		must_say(++wakes < 100 + ms / 10, "the pool wakes the loop too often");
 		fake.now = source_next(&source);
 		stage_turn();
 	}
@@ -286,7 +285,7 @@ static inline void stage_warm_up(size_t count)
 {
 	struct call calls[64];
 
-	ck_assert_uint_le(count, 64);
+	must(count <= 64);
 	while (server_links(&fake) < count) {
 		size_t busy = 0;
 
@@ -307,7 +306,7 @@ static inline void stage_end(void)
 {
 	source_abandon(&source);
 	stage_refuse_all("the test is over");
-	ck_assert_uint_eq(stage_status().waiting, 0);
+	must(stage_status().waiting == 0);
 	source_finish(&source);
 	server_fake_finish(&fake);
 	settings_finish(server_setting_table, &server);

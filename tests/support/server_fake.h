@@ -7,6 +7,8 @@
  *	p…  poison: it fails alone, and has a batch split
  *	else not found
  *
+ * or, if the test has lists of them, from these.
+ *
  * `own` of the source_config is the struct server_fake itself, which outlives the source.
  */
 #ifndef TABLED_TESTS_SUPPORT_SERVER_FAKE_H
@@ -16,6 +18,17 @@
 #include "support/unit.h"
 
 #include <utlist.h>
+
+/*
+ * What is checked very often. check's own assertions send a message each time, whether or not they
+ * hold.
+ */
+#define must_say(condition, text)                                                                  \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg("%s", text);                                                  \
+	} while (0)
+#define must(condition) must_say(condition, #condition)
 
 /* A connection, as the server and the connector see it. */
 struct link {
@@ -37,14 +50,16 @@ struct server_conn {
 
 struct server_fake {
 	struct connector connector;
-	struct link *links;  /* list, oldest first: all that were not closed */
-	struct link *opener; /* whose open() runs */
-	const char *refusal; /* why that fails; NULL: it works */
-	uint64_t now, took;  /* ms; µs that an opening takes */
-	bool at_once;        /* batches are answered inside start() */
-	const char *loses;   /* inside start() the connection is lost, for this reason */
-	size_t batch_most;   /* what the pool was told */
-	void (*told)(struct question *question); /* called for each answer; may be NULL */
+	struct server_fake *network; /* borrowed; whose connector is used: mostly its own */
+	struct link *links;          /* list, oldest first: all that were not closed */
+	struct link *opener;         /* whose open() runs */
+	const char *refusal;         /* why that fails; NULL: it works */
+	uint64_t now, took;          /* ms; µs that an opening takes */
+	bool at_once;                /* batches are answered inside start() */
+	const char *loses;           /* inside start() the connection is lost, for this reason */
+	const char *const *found, *const *poison; /* lists of keys, NULL at the end; may be NULL */
+	size_t batch_most;                        /* what the pool was told */
+	void (*told)(struct question *question);  /* called for each answer; may be NULL */
 	unsigned asked_opens, opened, refused, closed, cancelled;
 	unsigned started, checked, watches;
 	size_t most;      /* links at a time */
@@ -89,8 +104,8 @@ static inline void server_connector_watch(
 {
 	struct link *link = *connection_handle(connection);
 
-	ck_assert(!link->opening);
-	ck_assert_int_eq(connection_fd(connection), 100 + (int)link->number);
+	must(!link->opening);
+	must(connection_fd(connection) == 100 + (int)link->number);
 	fake_of(connector)->watches++;
 	link->watched = true;
 	link->writing = writing;
@@ -102,7 +117,7 @@ static inline void server_connector_close(
 	struct server_fake *fake = fake_of(connector);
 	struct link *link = *connection_handle(connection);
 
-	ck_assert(!link->opening);
+	must(!link->opening);
 	DL_DELETE(fake->links, link);
 	fake->closed++;
 	connection_close(connection, cancel);
@@ -117,17 +132,17 @@ static inline int server_open(
 	struct server_conn *conn = opaque;
 	struct server_fake *fake = (struct server_fake *)config;
 
-	ck_assert_ptr_null(conn->fake); /* the memory arrives zeroed */
-	ck_assert_ptr_nonnull(fake->opener);
+	must(!conn->fake); /* the memory arrives zeroed */
+	must(fake->network->opener);
 	conn->fake = fake;
-	conn->link = fake->opener;
+	conn->link = fake->network->opener;
 	conn->link->conn = conn;
 	snprintf(conn->link->host, sizeof(conn->link->host), "%s:%u",
 		server->host ? server->host : "", server->port);
 	snprintf(conn->link->password, sizeof(conn->link->password), "%s",
 		server->password ? server->password : "(none)");
-	if (fake->refusal)
-		return error_set(why, "%s", fake->refusal);
+	if (fake->network->refusal)
+		return error_set(why, "%s", fake->network->refusal);
 	return 0;
 }
 
@@ -136,13 +151,23 @@ static inline struct slice server_key(const struct question *question)
 	return question->params ? question->params[0] : slice_str("(check)");
 }
 
-static inline void server_answer_one(struct batch *batch, size_t at)
+static inline bool server_has(const char *const *list, char letter, struct slice key)
+{
+	if (!list)
+		return key.size && key.data[0] == letter;
+	for (; *list; list++)
+		if (slice_equal(key, slice_str(*list)))
+			return true;
+	return false;
+}
+
+static inline void server_answer_one(const struct server_fake *fake, struct batch *batch, size_t at)
 {
 	struct question *question = &batch->questions[at];
 	struct slice key = server_key(question), cell;
 	struct buf text = {0};
 
-	if (key.size && key.data[0] == 'f' && !batch->only_check) {
+	if (!batch->only_check && server_has(fake->found, 'f', key)) {
 		buf_add_format(&text, "%zu:%.*s", question->statement->id, SLICE_ARGS(key));
 		cell = buf_slice(&text);
 		batch_add_row(batch, at, &cell, 1);
@@ -158,12 +183,12 @@ static inline enum progress server_answer(struct server_fake *fake, struct batch
 	for (size_t i = 0; i < batch->count && progress == DONE; i++) {
 		struct slice key = server_key(&batch->questions[i]);
 
-		if (key.size && key.data[0] == 'p') {
+		if (server_has(fake->poison, 'p', key)) {
 			progress = batch_fail(batch, FAULT_KEY, "this key is poison");
 			if (progress == SPLIT)
 				return SPLIT;
 		}
-		server_answer_one(batch, i);
+		server_answer_one(fake, batch, i);
 	}
 	batch_finish(batch);
 	for (size_t i = 0; i < batch->count && fake->told; i++)
@@ -176,17 +201,17 @@ static inline void server_check_batch(const struct server_fake *fake, const stru
 {
 	const struct statement *statement = batch->questions[0].statement;
 
-	ck_assert_uint_ge(batch->count, 1);
-	ck_assert_uint_le(batch->count, fake->batch_most);
+	must(batch->count >= 1);
+	must(batch->count <= fake->batch_most);
 	if (statement->kind == STATEMENT_ALONE || batch->only_check)
-		ck_assert_uint_eq(batch->count, 1);
+		must(batch->count == 1);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct question *question = &batch->questions[i];
 
-		ck_assert_ptr_eq(question->statement, statement);
-		ck_assert_int_eq(question->status, TRY_LATER);
-		ck_assert_uint_eq(question->rows->count, 0);
-		ck_assert_ptr_nonnull(question->why);
+		must(question->statement == statement);
+		must(question->status == TRY_LATER);
+		must(question->rows->count == 0);
+		must(question->why);
 	}
 }
 
@@ -204,7 +229,7 @@ static inline enum progress server_start(void *opaque, struct batch *batch)
 	struct server_conn *conn = opaque;
 	struct server_fake *fake = conn->fake;
 
-	ck_assert_ptr_null(conn->link->batch); /* one at a time */
+	must(!conn->link->batch); /* one at a time */
 	server_check_batch(fake, batch);
 	server_note(fake, batch);
 	fake->started++;
@@ -246,7 +271,7 @@ static inline void server_close(void *opaque)
 {
 	struct server_conn *conn = opaque;
 
-	ck_assert(!conn->fake || conn->link->conn == conn);
+	must(!conn->fake || conn->link->conn == conn);
 }
 
 static const struct setting server_fake_settings[] = {{0}};
@@ -273,6 +298,7 @@ static inline void server_fake_init(struct server_fake *fake, size_t batch_most)
 {
 	*fake = (struct server_fake){.connector = {server_connector_open, server_connector_watch,
 					     server_connector_close},
+		.network = fake,
 		.batch_most = batch_most,
 		.took = 250};
 }
@@ -280,8 +306,8 @@ static inline void server_fake_init(struct server_fake *fake, size_t batch_most)
 /* All that was opened has been closed. */
 static inline void server_fake_finish(struct server_fake *fake)
 {
-	ck_assert_ptr_null(fake->links);
-	ck_assert_uint_eq(fake->opened + fake->refused, fake->closed);
+	must(!fake->links);
+	must(fake->opened + fake->refused == fake->closed);
 	buf_finish(&fake->asked);
 }
 
@@ -292,7 +318,7 @@ static inline void link_opened(struct server_fake *fake, struct link *link, cons
 {
 	struct connection *connection = link->connection;
 
-	ck_assert(link->opening);
+	must(link->opening);
 	link->opening = false;
 	fake->opener = link;
 	fake->refusal = refusal;
@@ -307,7 +333,7 @@ static inline void link_opened(struct server_fake *fake, struct link *link, cons
 
 static inline void link_ready(struct server_fake *fake, struct link *link, enum progress progress)
 {
-	ck_assert(link->watched);
+	must(link->watched);
 	link->progress = progress;
 	connection_ready(link->connection, fake->now);
 }
@@ -315,14 +341,14 @@ static inline void link_ready(struct server_fake *fake, struct link *link, enum 
 /* The server answers the batch; poison has it split. */
 static inline void link_answers(struct server_fake *fake, struct link *link)
 {
-	ck_assert_ptr_nonnull(link->batch);
-	link_ready(fake, link, server_answer(fake, link->batch));
+	must(link->batch);
+	link_ready(fake, link, server_answer(link->conn->fake, link->batch));
 }
 
 /* It fails though no single question is at fault. */
 static inline void link_splits(struct server_fake *fake, struct link *link, const char *why)
 {
-	ck_assert_ptr_nonnull(link->batch);
+	must(link->batch);
 	error_set(link->batch->questions[0].why, "%s", why);
 	link_ready(fake, link, SPLIT);
 }

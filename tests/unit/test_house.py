@@ -28,10 +28,10 @@ ALLOWED = {
 }
 
 # The headers that all may share: what a lookup is, and the three points of extension.
-WORDS = {'lookup.h', 'proto.h', 'backend.h', 'setting.h'}
+WORDS = {'lookup.h', 'proto.h', 'backend.h', 'server.h', 'setting.h'}
 
 # What implements those headers belongs to them.
-WORDS_SOURCES = {'tabled/lookup.c', 'tabled/base/setting.c'}
+WORDS_SOURCES = {'tabled/lookup.c', 'tabled/backend.c', 'tabled/server.c', 'tabled/base/setting.c'}
 
 
 def part_of(path):

@@ -210,6 +210,193 @@ START_TEST(parameters_are_bounded)
 }
 END_TEST
 
+/* The text is the parts with a placeholder between them, and so can be written in other ways. */
+START_TEST(parts_make_up_the_text)
+{
+	struct buf text = {0};
+
+	ck_assert_int_eq(parse(queries[_i].dialect, queries[_i].text), 0);
+	for (size_t i = 0; i < query.statement.part_count; i++) {
+		const struct statement_part *part = &query.statement.parts[i];
+
+		ck_assert_int_eq(part->param == 0, i + 1 == query.statement.part_count);
+		ck_assert_uint_le(part->param, query.statement.params);
+		buf_add_slice(&text, part->sql);
+		if (!part->param)
+			continue;
+		buf_add_byte(&text, queries[_i].dialect->placeholder);
+		if (queries[_i].dialect->numbered)
+			buf_add_format(&text, "%zu", part->param);
+	}
+	assert_buf(&text, query.statement.text);
+	buf_finish(&text);
+	query_finish(&query);
+}
+END_TEST
+
+/* Without numbers each placeholder has a parameter of its own, in their order. */
+START_TEST(parts_are_numbered)
+{
+	ck_assert_int_eq(parse(&mysql, "SELECT '%u', '%d' WHERE '%u' = 1"), 0);
+	ck_assert_uint_eq(query.statement.part_count, 4);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_uint_eq(query.statement.parts[i].param, i + 1);
+	assert_slice(query.statement.parts[0].sql, "SELECT ");
+	assert_slice(query.statement.parts[3].sql, " = 1");
+	query_finish(&query);
+	ck_assert_int_eq(parse(&pgsql, "SELECT '%u', '%d' WHERE '%u' = 1"), 0);
+	ck_assert_uint_eq(query.statement.part_count, 4);
+	ck_assert_uint_eq(query.statement.parts[1].param, 2);
+	ck_assert_uint_eq(query.statement.parts[2].param, 1);
+	query_finish(&query);
+}
+END_TEST
+
+static const struct {
+	const struct dialect *dialect;
+	const char *text;
+	enum statement_kind kind;
+	bool ordered;
+} kinds[] = {
+	{&pgsql, "SELECT a FROM t WHERE b = '%s'", STATEMENT_SELECT, false},
+	{&pgsql, "select a from t where b = '%s' order by a", STATEMENT_SELECT, true},
+	{&pgsql, "select a from t where b = '%s' order by a limit 1;", STATEMENT_SELECT, false},
+	{&mysql, " \n(SELECT a FROM t WHERE b = '%s')", STATEMENT_SELECT, false},
+	{&pgsql, "/* the first */ SELECT a FROM t WHERE b = '%s'", STATEMENT_SELECT, false},
+	{&pgsql, "-- the first\nSELECT a FROM t WHERE b = '%s'", STATEMENT_SELECT, false},
+	{&pgsql, "WITH x AS (SELECT '%s' AS y) SELECT y FROM x", STATEMENT_SELECT, false},
+	/* Semicolons at the end are no second statement; others are. */
+	{&pgsql, "SELECT a FROM t WHERE b = '%s' ; ; -- end", STATEMENT_SELECT, false},
+	{&pgsql, "SELECT '%s'; SELECT 1", STATEMENT_ALONE, false},
+	{&mysql, "CALL alias('%s')", STATEMENT_ALONE, false},
+	{&pgsql, "SELECT a FROM t WHERE b = '%s' FOR UPDATE", STATEMENT_ALONE, false},
+	{&pgsql, "SELECT a FROM t WHERE b = '%s' for share", STATEMENT_ALONE, false},
+	{&mysql, "SELECT @a := '%s'", STATEMENT_ALONE, false},
+	{&pgsql, "UPDATE t SET a = '%s'", STATEMENT_ALONE, false},
+	{&pgsql, "INSERT INTO t VALUES ('%s') RETURNING a", STATEMENT_ALONE, false},
+	/* What is quoted or a comment says nothing. */
+	{&pgsql, "SELECT 'for update; @a' WHERE '%s' = b", STATEMENT_SELECT, false},
+	{&pgsql, "SELECT \"for update\" FROM t WHERE '%s' = b", STATEMENT_SELECT, false},
+	{&mysql, "SELECT `for` FROM t WHERE '%s' = b", STATEMENT_SELECT, false},
+	{&pgsql, "SELECT a /* for update; order by */ FROM t", STATEMENT_SELECT, false},
+	{&pgsql, "SELECT a -- for update; order by\nFROM t", STATEMENT_SELECT, false},
+	{&mysql, "SELECT a # into\nFROM t", STATEMENT_SELECT, false},
+	{&pgsql, "SELECT $$for update$$, $x$;$x$, '%s'", STATEMENT_SELECT, false},
+	{&pgsql, "SELECT a FROM t WHERE b = '%s' ORDER/**/BY a", STATEMENT_SELECT, true},
+	{&pgsql, "SELECT/**/a FROM t", STATEMENT_SELECT, false},
+	{&mysql, "SELECT'%s'FOR", STATEMENT_ALONE, false},
+	/* Keys. */
+	{&mysql, "SELECT b, a FROM t WHERE b IN (:keys)", STATEMENT_KEYS, false},
+	{&mysql, "SELECT b, a FROM t WHERE b IN (:keys) ORDER BY a", STATEMENT_KEYS, true},
+};
+
+START_TEST(is_of_a_kind)
+{
+	ck_assert_msg(parse(kinds[_i].dialect, kinds[_i].text) == 0, "%s", why.text);
+	ck_assert_msg(query.statement.kind == kinds[_i].kind, "%s", kinds[_i].text);
+	ck_assert_msg(query.statement.ordered == kinds[_i].ordered, "%s", kinds[_i].text);
+	query_finish(&query);
+}
+END_TEST
+
+static const struct {
+	const struct dialect *dialect;
+	const char *text, *statement;
+	size_t params; /* 0: nothing stands for keys */
+} lists[] = {
+	{&pgsql, "SELECT b, a FROM t WHERE b IN (:keys)", "SELECT b, a FROM t WHERE b IN ($1)", 1},
+	{&mysql, "SELECT b, a FROM t WHERE b IN (:keys)", "SELECT b, a FROM t WHERE b IN (?)", 1},
+	{&sqlite, "SELECT b, a FROM t WHERE b IN (:keys)", "SELECT b, a FROM t WHERE b IN (?1)", 1},
+	{&mysql, "SELECT b FROM t WHERE b IN(:keys)ORDER BY b",
+		"SELECT b FROM t WHERE b IN(?)ORDER BY b", 1},
+	{&pgsql, "SELECT b FROM t WHERE b=ANY(ARRAY[:keys])",
+		"SELECT b FROM t WHERE b=ANY(ARRAY[$1])", 1},
+	/* Twice. */
+	{&pgsql, "SELECT b FROM t WHERE b IN (:keys) OR c IN (:keys)",
+		"SELECT b FROM t WHERE b IN ($1) OR c IN ($1)", 1},
+	{&mysql, "SELECT b FROM t WHERE b IN (:keys) OR c IN (:keys)",
+		"SELECT b FROM t WHERE b IN (?) OR c IN (?)", 2},
+	/* With a cast; and a cast to a type of that name. */
+	{&pgsql, "SELECT b FROM t WHERE b IN (:keys::text)",
+		"SELECT b FROM t WHERE b IN ($1::text)", 1},
+	{&pgsql, "SELECT b::keys FROM t WHERE b IN (:keys)",
+		"SELECT b::keys FROM t WHERE b IN ($1)", 1},
+	{&pgsql, "SELECT b::keys FROM t", "SELECT b::keys FROM t", 0},
+	{&pgsql, "SELECT b ::keys FROM t", "SELECT b ::keys FROM t", 0},
+	/* Other words. */
+	{&pgsql, "SELECT :keys_of, :KEYS, :key, keys", "SELECT :keys_of, :KEYS, :key, keys", 0},
+	{&pgsql, "SELECT :keys2", "SELECT :keys2", 0},
+	{&pgsql, "SELECT :keys\xc3\xbc", "SELECT :keys\xc3\xbc", 0},
+	/* Where it is text, or nothing. */
+	{&pgsql, "SELECT ':keys'", "SELECT ':keys'", 0},
+	{&pgsql, "SELECT \":keys\" FROM t", "SELECT \":keys\" FROM t", 0},
+	{&mysql, "SELECT `:keys` FROM t", "SELECT `:keys` FROM t", 0},
+	{&mysql, "SELECT \"a \\\" :keys\" FROM t", "SELECT \"a \\\" :keys\" FROM t", 0},
+	{&pgsql, "SELECT $$:keys$$", "SELECT $$:keys$$", 0},
+	{&pgsql, "SELECT 1 /* :keys */", "SELECT 1", 0},
+	{&pgsql, "SELECT 1 -- :keys", "SELECT 1", 0},
+	{&mysql, "SELECT 1 # :keys", "SELECT 1", 0},
+	{&mysql, "SELECT /*+ :keys */ 1", "SELECT /*+ :keys */ 1", 0},
+	{&pgsql, "SELECT '%s', ':keys'", "SELECT $1, ':keys'", 0},
+};
+
+START_TEST(list_of_keys)
+{
+	struct buf bound = {0};
+
+	ck_assert_msg(parse(lists[_i].dialect, lists[_i].text) == 0, "%s", why.text);
+	ck_assert_str_eq(query.statement.text, lists[_i].statement);
+	ck_assert_int_eq(
+		query.statement.kind, lists[_i].params ? STATEMENT_KEYS : STATEMENT_SELECT);
+	if (lists[_i].params) {
+		ck_assert_uint_eq(query.statement.params, lists[_i].params);
+		/* The whole key, wherever it stands. */
+		bind("user@d.ex", &bound);
+		assert_buf(&bound, lists[_i].params == 1 ? "user@d.ex" : "user@d.ex|user@d.ex");
+	}
+	ck_assert(!needs.key_user && !needs.key_domain && !needs.labels);
+	buf_finish(&bound);
+	query_finish(&query);
+}
+END_TEST
+
+static const struct {
+	const char *text, *why;
+} bad_lists[] = {
+	{"SELECT b FROM t WHERE b IN (:keys) AND c = '%d'", "expansions such as '%s' beside it"},
+	{"SELECT b FROM t WHERE c = '%s' AND b IN (:keys)", "expansions such as '%s' beside it"},
+	{"SELECT b FROM t WHERE b IN (:keys) AND c = %d", "stands outside quotes"},
+	{"UPDATE t SET a = 1 WHERE b IN (:keys)", ":keys needs a plain SELECT"},
+	{"DELETE FROM t WHERE b IN (:keys)", ":keys needs a plain SELECT"},
+	{"CALL f(:keys)", ":keys needs a plain SELECT"},
+	{"SELECT b FROM t WHERE b IN (:keys) FOR UPDATE", ":keys needs a plain SELECT"},
+	{"SELECT b FROM t WHERE b IN (:keys); SELECT 1", ":keys needs a plain SELECT"},
+};
+
+START_TEST(bad_list_of_keys)
+{
+	ck_assert_int_eq(parse(&mysql, bad_lists[_i].text), -1);
+	assert_contains(why.text, bad_lists[_i].why);
+}
+END_TEST
+
+START_TEST(lists_are_bounded)
+{
+	struct buf text = {0};
+
+	buf_add_string(&text, "SELECT b FROM t WHERE b IN (:keys)");
+	for (int i = 2; i < STATEMENT_PARAMS_MAX; i++)
+		buf_add_string(&text, " OR b IN (:keys)");
+	ck_assert_int_eq(parse(&mysql, buf_string(&text)), 0);
+	ck_assert_uint_eq(query.statement.params, STATEMENT_PARAMS_MAX - 1);
+	query_finish(&query);
+	buf_add_string(&text, " OR b IN (:keys)");
+	ck_assert_int_eq(parse(&mysql, buf_string(&text)), -1);
+	assert_contains(why.text, "more than 63");
+	buf_finish(&text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("query");
@@ -219,6 +406,12 @@ int main(void)
 	tcase_add_loop_test(tcase, is_refused, 0, COUNT(refused));
 	tcase_add_loop_test(tcase, tells_what_it_needs, 0, COUNT(asked));
 	tcase_add_test(tcase, parameters_are_bounded);
+	tcase_add_loop_test(tcase, parts_make_up_the_text, 0, COUNT(queries));
+	tcase_add_test(tcase, parts_are_numbered);
+	tcase_add_loop_test(tcase, is_of_a_kind, 0, COUNT(kinds));
+	tcase_add_loop_test(tcase, list_of_keys, 0, COUNT(lists));
+	tcase_add_loop_test(tcase, bad_list_of_keys, 0, COUNT(bad_lists));
+	tcase_add_test(tcase, lists_are_bounded);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

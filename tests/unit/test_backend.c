@@ -1,0 +1,267 @@
+#include "backend.h"
+
+#include "support/text.h"
+
+enum { MANY = 3 };
+
+static const struct statement statement = {.text = "q ?", .params = 1, .kind = STATEMENT_KEYS};
+static struct question questions[MANY];
+static struct slice keys[MANY];
+static struct rows rows[MANY];
+static struct error why[MANY];
+static struct batch batch;
+
+static void begin(void)
+{
+	static const char *const texts[MANY] = {"one", "two", "two"};
+
+	for (size_t i = 0; i < MANY; i++) {
+		keys[i] = slice_str(texts[i]);
+		rows[i] = (struct rows){0};
+		why[i] = (struct error){0};
+		questions[i] = (struct question){.statement = &statement,
+			.params = &keys[i],
+			.rows = &rows[i],
+			.why = &why[i]};
+	}
+	batch = (struct batch){.questions = questions, .count = MANY};
+}
+
+static void end(void)
+{
+	for (size_t i = 0; i < MANY; i++)
+		rows_finish(&rows[i]);
+}
+
+static void assert_all(enum status status, const char *text)
+{
+	for (size_t i = 0; i < batch.count; i++) {
+		ck_assert_int_eq(questions[i].status, status);
+		ck_assert_str_eq(why[i].text, text);
+		ck_assert_uint_eq(rows[i].count, 0);
+	}
+}
+
+static void add(size_t question, const char *text)
+{
+	struct slice cell = slice_str(text);
+
+	batch_add_row(&batch, question, &cell, 1);
+}
+
+/* What may be one key's fault is found out; nobody has an answer till then. */
+START_TEST(a_key_at_fault)
+{
+	ck_assert_int_eq(batch_fail(&batch, FAULT_KEY, "illegal mix of collations"), SPLIT);
+	for (size_t i = 0; i < MANY; i++)
+		ck_assert_int_eq(questions[i].status, TRY_LATER);
+	ck_assert_str_eq(why[0].text, "illegal mix of collations");
+	batch.count = 1;
+	ck_assert_int_eq(batch_fail(&batch, FAULT_KEY, "illegal mix of collations"), DONE);
+	assert_all(BROKEN, "illegal mix of collations");
+}
+END_TEST
+
+START_TEST(a_query_at_fault)
+{
+	add(1, "of a query that failed half-way");
+	ck_assert_int_eq(batch_fail(&batch, FAULT_QUERY, "no such table"), DONE);
+	assert_all(BROKEN, "no such table");
+}
+END_TEST
+
+START_TEST(a_bad_moment)
+{
+	ck_assert_int_eq(batch_fail(&batch, FAULT_MOMENT, "deadlock"), SPLIT);
+	batch.count = 1;
+	add(0, "half a result");
+	ck_assert_int_eq(batch_fail(&batch, FAULT_MOMENT, "deadlock"), DONE);
+	assert_all(TRY_LATER, "deadlock");
+}
+END_TEST
+
+START_TEST(a_connection_at_fault)
+{
+	for (batch.count = MANY; batch.count; batch.count--) {
+		ck_assert_int_eq(batch_fail(&batch, FAULT_CONNECTION, "gone away"), LOST);
+		ck_assert_str_eq(why[0].text, "gone away");
+		ck_assert_int_eq(questions[0].status, TRY_LATER);
+	}
+}
+END_TEST
+
+/* The reason may be a question's own text. */
+START_TEST(a_reason_that_is_there_already)
+{
+	error_set(&why[0], "syntax error");
+	ck_assert_int_eq(batch_fail(&batch, FAULT_QUERY, why[0].text), DONE);
+	assert_all(BROKEN, "syntax error");
+}
+END_TEST
+
+START_TEST(rows_make_it_found)
+{
+	add(1, "x");
+	add(1, "y");
+	add(2, "z");
+	ck_assert_int_eq(batch_finish(&batch), DONE);
+	ck_assert_int_eq(questions[0].status, NOT_FOUND);
+	ck_assert_int_eq(questions[1].status, FOUND);
+	ck_assert_int_eq(questions[2].status, FOUND);
+	ck_assert_uint_eq(rows[1].count, 2);
+	assert_slice(rows_cell(&rows[1], 1, 0), "y");
+	assert_slice(rows_cell(&rows[2], 0, 0), "z");
+}
+END_TEST
+
+/* What has a status keeps it: a question that failed is not "not found". */
+START_TEST(a_status_is_kept)
+{
+	questions[0].status = BROKEN;
+	questions[2].status = BROKEN;
+	add(1, "x");
+	batch_finish(&batch);
+	ck_assert_int_eq(questions[0].status, BROKEN);
+	ck_assert_int_eq(questions[1].status, FOUND);
+	ck_assert_int_eq(questions[2].status, BROKEN);
+}
+END_TEST
+
+/* Half of a result is none: the question is broken, whatever else comes. */
+START_TEST(too_many_rows)
+{
+	char *text = calloc(1, 1 << 20);
+	struct slice cell = slice_of(text, 1 << 20);
+
+	for (int i = 0; i < 10; i++)
+		batch_add_row(&batch, 1, &cell, 1);
+	add(1, "small");
+	add(0, "small");
+	batch_finish(&batch);
+	ck_assert_int_eq(questions[1].status, BROKEN);
+	ck_assert_uint_eq(rows[1].count, 0);
+	assert_contains(why[1].text, "more than 4 MB");
+	ck_assert_int_eq(questions[0].status, FOUND);
+	free(text);
+}
+END_TEST
+
+START_TEST(clearing)
+{
+	add(0, "x");
+	questions[1].status = BROKEN;
+	batch_finish(&batch);
+	batch_clear(&batch);
+	for (size_t i = 0; i < MANY; i++) {
+		ck_assert_int_eq(questions[i].status, TRY_LATER);
+		ck_assert_uint_eq(rows[i].count, 0);
+	}
+	/* Rows of another width fit in, as after a change of the schema. */
+	batch_add_row(&batch, 0, (struct slice[]){slice_str("a"), slice_str("b")}, 2);
+	batch_finish(&batch);
+	ck_assert_int_eq(questions[0].status, FOUND);
+}
+END_TEST
+
+static int add_keyed(const char *key, const char *text)
+{
+	struct slice cells[] = {slice_str(key), slice_str(text)};
+
+	return batch_add_keyed_row(&batch, cells, 2);
+}
+
+/* A key that was asked for twice is answered twice. */
+START_TEST(rows_by_their_key)
+{
+	ck_assert_int_eq(add_keyed("two", "2"), 0);
+	ck_assert_int_eq(add_keyed("two", "zwei"), 0);
+	batch_finish(&batch);
+	ck_assert_int_eq(questions[0].status, NOT_FOUND);
+	for (size_t i = 1; i < MANY; i++) {
+		ck_assert_int_eq(questions[i].status, FOUND);
+		ck_assert_uint_eq(rows[i].count, 2);
+		ck_assert_uint_eq(rows[i].columns, 1);
+		assert_slice(rows_cell(&rows[i], 1, 0), "zwei");
+	}
+}
+END_TEST
+
+/* The database takes it for one of the keys, but which is not known. */
+START_TEST(a_row_of_no_key)
+{
+	ck_assert_int_eq(add_keyed("TWO", "2"), -1);
+	ck_assert_int_eq(add_keyed("tw", "2"), -1);
+	ck_assert_int_eq(add_keyed("", "2"), -1);
+	ck_assert_int_eq(batch_add_keyed_row(&batch, (struct slice[]){{NULL, 0}, keys[0]}, 2), -1);
+	for (size_t i = 0; i < MANY; i++)
+		ck_assert_uint_eq(rows[i].count, 0);
+}
+END_TEST
+
+/* One question alone has all rows, however they are spelt. */
+START_TEST(one_question_by_its_key)
+{
+	batch.count = 1;
+	ck_assert_int_eq(add_keyed("ONE", "1"), 0);
+	ck_assert_int_eq(add_keyed("one", "eins"), 0);
+	batch_finish(&batch);
+	ck_assert_int_eq(questions[0].status, FOUND);
+	ck_assert_uint_eq(rows[0].count, 2);
+	assert_slice(rows_cell(&rows[0], 0, 0), "1");
+}
+END_TEST
+
+/* A list of what exists has one column, which is both. */
+START_TEST(the_key_may_be_all)
+{
+	for (; batch.count; batch.count -= 2) {
+		ck_assert_int_eq(batch_add_keyed_row(&batch, &keys[0], 1), 0);
+		batch_finish(&batch);
+		ck_assert_int_eq(questions[0].status, FOUND);
+		assert_slice(rows_cell(&rows[0], 0, 0), "one");
+		if (batch.count == 1)
+			break;
+		ck_assert_int_eq(questions[1].status, NOT_FOUND);
+		batch_clear(&batch);
+	}
+}
+END_TEST
+
+/* An empty key is no NULL: that row is of nobody. */
+START_TEST(null_is_no_key)
+{
+	struct slice cells[] = {{NULL, 0}, slice_str("x")};
+
+	keys[0] = slice_str("");
+	ck_assert_int_eq(batch_add_keyed_row(&batch, cells, 2), -1);
+	cells[0] = slice_str("");
+	ck_assert_int_eq(batch_add_keyed_row(&batch, cells, 2), 0);
+	batch_finish(&batch);
+	ck_assert_int_eq(questions[0].status, FOUND);
+	ck_assert_int_eq(questions[1].status, NOT_FOUND);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("backend");
+	TCase *tcase = tcase_create("backend");
+
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, a_key_at_fault);
+	tcase_add_test(tcase, a_query_at_fault);
+	tcase_add_test(tcase, a_bad_moment);
+	tcase_add_test(tcase, a_connection_at_fault);
+	tcase_add_test(tcase, a_reason_that_is_there_already);
+	tcase_add_test(tcase, rows_make_it_found);
+	tcase_add_test(tcase, a_status_is_kept);
+	tcase_add_test(tcase, too_many_rows);
+	tcase_add_test(tcase, clearing);
+	tcase_add_test(tcase, rows_by_their_key);
+	tcase_add_test(tcase, a_row_of_no_key);
+	tcase_add_test(tcase, one_question_by_its_key);
+	tcase_add_test(tcase, the_key_may_be_all);
+	tcase_add_test(tcase, null_is_no_key);
+	suite_add_tcase(suite, tcase);
+	return unit_run(suite);
+}
