@@ -7,9 +7,8 @@
  * third longer for one lookup (tests/bench/README.md).
  *
  * Queries go as text, as Postfix's own client sends them (mysql_sql.c). Several keys become one
- * UNION ALL, in the first of several ways that the server takes. A batch is asked in parts: of a
- * query that is new to the connection the first key goes alone, which tells the types of its
- * columns; and what can't be asked together goes one by one.
+ * UNION ALL. A batch is asked in parts: of a query that is new to the connection the first key goes
+ * alone, which tells the types of its columns; and what can't be asked together goes one by one.
  */
 #include "base/clock.h"
 #include "base/memory.h"
@@ -32,9 +31,12 @@ enum {
 	FRESH_MS = 60000,  /* then a query is taken for new again: its tables may have changed */
 };
 
-/* What a connection knows of a statement. */
+/* Can a statement be asked for several keys in one query? */
+enum way { WAY_UNKNOWN, WAY_TOGETHER, WAY_ALONE };
+
+/* What a connection knows of one. */
 struct known {
-	enum mysql_way way;
+	enum way way;
 	uint64_t since; /* ms */
 };
 
@@ -48,7 +50,6 @@ struct mysql_conn {
 
 	struct batch *batch; /* the one that runs; the rest is about it */
 	struct batch part;   /* those of its questions that are asked just now */
-	enum mysql_way way;
 	struct buf sql;
 	enum step step;
 	int wait; /* what the call that was left waits for; 0: none was */
@@ -74,8 +75,6 @@ static int call(struct mysql_conn *conn)
 	int ready = conn->wait & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE);
 	bool begins = !conn->wait;
 
-	/* An error of another connection's TLS would be taken for this one's. */
-	ERR_clear_error();
 	switch (conn->step) {
 	case STEP_QUERY:
 		return begins ? mysql_real_query_start(
@@ -122,25 +121,17 @@ static struct known *known_of(struct mysql_conn *conn, const struct statement *s
 	return &conn->known[statement->id];
 }
 
-static enum mysql_way choose_way(struct mysql_conn *conn, const struct statement *statement)
+/* So many questions are left: how many may be asked in one query? */
+static size_t part_size(struct mysql_conn *conn, const struct statement *statement, size_t left)
 {
 	struct known *known;
 
-	if (statement->kind != STATEMENT_SELECT)
-		return WAY_ALONE;
+	if (statement->kind == STATEMENT_KEYS)
+		return left;
 	known = known_of(conn, statement);
 	if (known->way != WAY_UNKNOWN && clock_ms() >= known->since + FRESH_MS)
 		known->way = WAY_UNKNOWN;
-	return known->way;
-}
-
-/* How many of so many questions may be asked in one query. */
-static size_t part_size(
-	const struct mysql_conn *conn, const struct statement *statement, size_t left)
-{
-	if (statement->kind == STATEMENT_KEYS)
-		return left;
-	if (conn->way == WAY_UNKNOWN || conn->way == WAY_ALONE)
+	if (known->way != WAY_TOGETHER)
 		return 1;
 	return left < PART_MOST ? left : PART_MOST;
 }
@@ -152,13 +143,12 @@ static bool ask_from(struct mysql_conn *conn, struct question *first)
 
 	if (!left)
 		return end(conn, DONE);
-	conn->way = choose_way(conn, first->statement);
 	conn->part = *conn->batch;
 	conn->part.questions = first;
 	conn->part.count = part_size(conn, first->statement, left);
 	for (;; conn->part.count /= 2) {
 		buf_clear(&conn->sql);
-		mysql_write(&conn->sql, &conn->part, conn->way);
+		mysql_write(&conn->sql, &conn->part);
 		if (conn->part.count == 1 || conn->sql.size <= SQL_MOST)
 			break;
 	}
@@ -186,14 +176,12 @@ static bool fail_with(struct mysql_conn *conn, enum fault fault, const char *tex
 	return end(conn, progress);
 }
 
-/* The query may be good, and what was written around it may not suit it. */
-static bool try_next_way(struct mysql_conn *conn)
+static void know(struct mysql_conn *conn, enum way way)
 {
 	struct known *known = known_of(conn, conn->part.questions[0].statement);
 
-	known->way = conn->way + 1;
+	known->way = way;
 	known->since = clock_ms();
-	return ask_from(conn, conn->part.questions);
 }
 
 static bool fail(struct mysql_conn *conn)
@@ -201,8 +189,11 @@ static bool fail(struct mysql_conn *conn)
 	unsigned code = mysql_errno(conn->db);
 	struct error why;
 
-	if (conn->part.count > 1 && conn->way != WAY_ALONE && mysql_blames_way(code))
-		return try_next_way(conn);
+	if (conn->part.count > 1 && mysql_blames_numbers(code) &&
+		conn->part.questions[0].statement->kind == STATEMENT_SELECT) {
+		know(conn, WAY_ALONE);
+		return ask_from(conn, conn->part.questions);
+	}
 	error_set(&why, "%s (error %u)", mysql_error(conn->db), code);
 	/* A call that fails without an error has left the connection in an unknown state. */
 	return fail_with(conn, code ? mysql_fault(code) : FAULT_CONNECTION, why.text);
@@ -223,16 +214,15 @@ static void note_trouble(struct mysql_conn *conn, enum fault fault, const char *
 static void learn(struct mysql_conn *conn)
 {
 	const struct statement *statement = conn->part.questions[0].statement;
-	struct known *known;
+	bool together;
 
-	if (statement->kind != STATEMENT_SELECT || conn->way != WAY_UNKNOWN)
+	if (statement->kind != STATEMENT_SELECT || known_of(conn, statement)->way != WAY_UNKNOWN)
 		return;
-	known = known_of(conn, statement);
-	known->way = mysql_first_way(statement);
-	known->since = clock_ms();
+	together = mysql_may_number(statement);
 	for (unsigned i = 0; i < mysql_num_fields(conn->result); i++)
 		if (mysql_fetch_field_direct(conn->result, i)->flags & ZEROFILL_FLAG)
-			known->way = WAY_ALONE;
+			together = false;
+	know(conn, together ? WAY_TOGETHER : WAY_ALONE);
 }
 
 /* One result is complete: is there a further one? */
@@ -253,7 +243,7 @@ static bool after_result(struct mysql_conn *conn)
 /* The server has begun to answer: with rows, or without. */
 static bool after_query(struct mysql_conn *conn)
 {
-	if (conn->failed > 0)
+	if (conn->failed)
 		return fail(conn);
 	if (mysql_field_count(conn->db) == 0)
 		return after_result(conn);
@@ -337,7 +327,7 @@ static bool begin_check(struct mysql_conn *conn)
 	conn->part = *conn->batch;
 	conn->part.count = 1;
 	buf_clear(&conn->sql);
-	mysql_write(&conn->sql, &conn->part, WAY_ALONE);
+	mysql_write(&conn->sql, &conn->part);
 	conn->statement = mysql_stmt_init(conn->db);
 	conn->step = STEP_PREPARE;
 	return conn->statement ? true : fail(conn);
@@ -354,7 +344,7 @@ static bool after_prepare(struct mysql_conn *conn)
 	conn->part.count = conn->batch->count;
 	conn->step = STEP_FORGET;
 	error_set(&why, "%s (error %u)", mysql_stmt_error(conn->statement), code);
-	if (conn->failed && (fault == FAULT_QUERY || mysql_blames_way(code)))
+	if (conn->failed && (fault == FAULT_QUERY || mysql_blames_numbers(code)))
 		batch_fail(&conn->part, FAULT_QUERY, why.text);
 	else if (conn->failed && fault == FAULT_CONNECTION)
 		return fail_with(conn, fault, why.text);
@@ -393,6 +383,8 @@ static bool after(struct mysql_conn *conn)
 
 static enum progress go_on(struct mysql_conn *conn)
 {
+	/* An error of another connection's TLS would be taken for this one's. */
+	ERR_clear_error();
 	do {
 		conn->wait = call(conn);
 		if (conn->wait)

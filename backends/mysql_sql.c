@@ -11,7 +11,7 @@
 #include <ctype.h>
 #include <string.h>
 
-/* More rows than a table can have: MariaDB drops the order of a subquery that has no limit. */
+/* More rows than a table can have. */
 #define NO_LIMIT " LIMIT 18446744073709551615"
 
 static bool is_plain(struct slice value)
@@ -45,36 +45,61 @@ static void add_value(struct buf *sql, struct slice value)
 	buf_add_byte(sql, '\'');
 }
 
-/* Behind the word SELECT at the start of a text; 0 if there is none. */
-static size_t select_end(struct slice text)
+static const char *skip_blanks(const char *at)
 {
-	size_t start = 0;
-
-	while (start < text.size && isspace((unsigned char)text.data[start]))
-		start++;
-	if (text.size < start + 7 || strncasecmp(text.data + start, "SELECT", 6) != 0 ||
-		!isspace((unsigned char)text.data[start + 6]))
-		return 0;
-	return start + 6;
+	return at + strspn(at, " \t\r\n");
 }
 
-enum mysql_way mysql_first_way(const struct statement *statement)
+/* Behind the word, if the text begins with it and a blank; else NULL. */
+static const char *skip_word(const char *at, const char *word)
+{
+	size_t size = strlen(word);
+
+	return strncasecmp(at, word, size) == 0 && isspace((unsigned char)at[size]) ? at + size
+										    : NULL;
+}
+
+/* Where a query's columns begin, or NULL if it does not begin with SELECT. */
+static const char *find_columns(const char *text)
+{
+	const char *at = skip_word(skip_blanks(text), "SELECT");
+	const char *distinct = at ? skip_word(skip_blanks(at), "DISTINCT") : NULL;
+
+	return distinct ? distinct : at;
+}
+
+/* May a column be meant by its number, as in ORDER BY 1? In doubt: yes. */
+static bool counts_columns(const char *text)
+{
+	if (!strcasestr(text, "ORDER") && !strcasestr(text, "GROUP"))
+		return false;
+	for (const char *at = text; *at; at++) {
+		const char *end = skip_word(at, "BY");
+
+		if (!end && *at == ',')
+			end = at + 1;
+		if (end && isdigit((unsigned char)*skip_blanks(end)))
+			return true;
+	}
+	return false;
+}
+
+bool mysql_may_number(const struct statement *statement)
 {
 	/*
-	 * A further column in front would mean another thing to them (ORDER BY 1), or stand where
-	 * it can't. Whether such a word is a part of another does not matter: the query is then
-	 * only a little slower.
+	 * There the column would be one too few elsewhere, or not be one. Whether such a word is a
+	 * part of another does not matter: the query is then only slower.
 	 */
-	static const char *const words[] = {"ORDER", "GROUP", "UNION", "INTERSECT", "EXCEPT",
-		"MINUS", "DISTINCT", "ALL", "HIGH_PRIORITY", "STRAIGHT_JOIN", "SQL_", "/*"};
-	size_t end = select_end(slice_str(statement->text));
+	static const char *const words[] = {"UNION", "INTERSECT", "EXCEPT", "MINUS",
+		"HIGH_PRIORITY", "STRAIGHT_JOIN", "SQL_", "/*"};
+	const char *columns = find_columns(statement->text);
 
-	if (!end || statement->text[end + strspn(statement->text + end, " \t\r\n")] == '*')
-		return WAY_AROUND;
+	if (!columns || *skip_blanks(columns) == '*' || counts_columns(statement->text))
+		return false;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasestr(statement->text, words[i]))
-			return WAY_AROUND;
-	return WAY_INSIDE;
+			return false;
+	return true;
 }
 
 /* The keys of all questions, as a list. */
@@ -108,23 +133,20 @@ static void add_query(struct buf *sql, const struct batch *batch, size_t at, siz
 	}
 }
 
-static void add_inside(struct buf *sql, const struct batch *batch, size_t at)
+/* (SELECT 7, goto FROM …). MariaDB would drop the order of one that has no limit. */
+static void add_numbered(struct buf *sql, const struct batch *batch, size_t at)
 {
-	size_t end = select_end(batch->questions[at].statement->parts[0].sql);
+	const struct statement *statement = batch->questions[at].statement;
+	size_t start = (size_t)(find_columns(statement->text) - statement->text);
 
-	buf_add_format(sql, "(SELECT %zu,", at);
-	add_query(sql, batch, at, end);
-	buf_add_byte(sql, ')');
+	buf_add_byte(sql, '(');
+	buf_add(sql, statement->text, start);
+	buf_add_format(sql, " %zu,", at);
+	add_query(sql, batch, at, start);
+	buf_add_string(sql, statement->ordered ? NO_LIMIT ")" : ")");
 }
 
-static void add_around(struct buf *sql, const struct batch *batch, size_t at)
-{
-	buf_add_format(sql, "SELECT %zu,q.* FROM (", at);
-	add_query(sql, batch, at, 0);
-	buf_add_string(sql, batch->questions[at].statement->ordered ? NO_LIMIT ") q" : ") q");
-}
-
-void mysql_write(struct buf *sql, const struct batch *batch, enum mysql_way way)
+void mysql_write(struct buf *sql, const struct batch *batch)
 {
 	if (batch->count == 1 || batch->questions[0].statement->kind == STATEMENT_KEYS) {
 		add_query(sql, batch, 0, 0);
@@ -133,10 +155,7 @@ void mysql_write(struct buf *sql, const struct batch *batch, enum mysql_way way)
 	for (size_t i = 0; i < batch->count; i++) {
 		if (i)
 			buf_add_string(sql, " UNION ALL ");
-		if (way == WAY_INSIDE)
-			add_inside(sql, batch, i);
-		else
-			add_around(sql, batch, i);
+		add_numbered(sql, batch, i);
 	}
 }
 
@@ -176,7 +195,7 @@ static const struct {
 	{1117, 1118, FAULT_KEY},        /* too many columns, or too long a row */
 	{1119, 1119, FAULT_KEY}, {1436, 1436, FAULT_KEY}, /* the thread's stack */
 	{1153, 1153, FAULT_KEY},        /* max_allowed_packet */
-	/* What may come of the way as well: mysql_blames_way(). */
+	/* What may come of numbering as well. */
 	{1060, 1060, FAULT_KEY}, {1064, 1064, FAULT_KEY}, {1137, 1137, FAULT_KEY},
 	{1221, 1222, FAULT_KEY}, {1234, 1234, FAULT_KEY}, {1248, 1248, FAULT_KEY},
 	{1250, 1250, FAULT_KEY},
@@ -224,7 +243,7 @@ enum fault mysql_fault(unsigned code)
 	return FAULT_MOMENT;
 }
 
-bool mysql_blames_way(unsigned code)
+bool mysql_blames_numbers(unsigned code)
 {
 	switch (code) {
 	case 1060: /* two columns of one name */

@@ -7,24 +7,21 @@
 
 #include "backend.h"
 
-/* How a SELECT is asked for several keys in one query, from the fastest way on. */
-enum mysql_way {
-	WAY_UNKNOWN,
-	WAY_INSIDE, /* (SELECT 0, goto FROM …) UNION ALL (SELECT 1, goto FROM …) */
-	WAY_AROUND, /* SELECT 0, q.* FROM (SELECT goto FROM …) q UNION ALL … */
-	WAY_ALONE,  /* not at all */
-};
+/*
+ * May several keys be asked for as (SELECT 0, goto FROM …) UNION ALL (SELECT 1, goto FROM …)? In
+ * doubt: no. As a derived table any query could be numbered, but where MariaDB can't merge that
+ * with the rest, it takes several times longer than query by query.
+ */
+bool mysql_may_number(const struct statement *statement);
 
-/* The way to try first. */
-enum mysql_way mysql_first_way(const struct statement *statement);
-
-/* Appends the query for the questions. With only_check they need no parameters. */
-void mysql_write(struct buf *sql, const struct batch *batch, enum mysql_way way);
+/* Appends the query for the questions; rows of several begin with their number. With only_check
+ * they need no parameters. */
+void mysql_write(struct buf *sql, const struct batch *batch);
 
 /* Whose fault an error is. */
 enum fault mysql_fault(unsigned code);
 
-/* May the error come from what was written around a query? */
-bool mysql_blames_way(unsigned code);
+/* May the error come from numbering, and the query alone be good? */
+bool mysql_blames_numbers(unsigned code);
 
 #endif

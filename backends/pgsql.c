@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { FRESH_MS = 60000, READS_MOST = 16 };
+enum { FRESH_MS = 60000 };
 
 /* The steps of a batch; what is known from the batch before is not asked again. */
 enum step { STEP_DESCRIBE, STEP_TYPES, STEP_ASK };
@@ -160,6 +160,7 @@ static bool send_forget(struct pgsql_conn *conn, struct pgsql_sql *sql)
 static bool forget(struct pgsql_conn *conn)
 {
 	buf_clear(&conn->asked->types);
+	conn->asked->is_alone = false;
 	return send_forget(conn, &conn->asked->alone) && send_forget(conn, &conn->asked->many);
 }
 
@@ -196,6 +197,16 @@ static enum progress flush(struct pgsql_conn *conn)
 	return left < 0 ? fail(conn, FAULT_CONNECTION) : left ? WANT_WRITE : WANT_READ;
 }
 
+/*
+ * Rows are taken one by one, so that those which are too many don't fill the memory. It has to be
+ * said for each command when its turn comes; libpq knows for which of them it means something.
+ */
+static void stream_rows(struct pgsql_conn *conn)
+{
+	if (conn->step == STEP_ASK)
+		PQsetSingleRowMode(conn->db);
+}
+
 /* Goes on with the first step that is not done. */
 static enum progress proceed(struct pgsql_conn *conn)
 {
@@ -210,11 +221,11 @@ static enum progress proceed(struct pgsql_conn *conn)
 		conn->step = STEP_TYPES;
 	}
 	conn->has_answer = false;
+	conn->new = NULL;
 	if ((conn->needs_settings && !send_before(conn, conn->settings.data)) || !send_step(conn) ||
 		!PQpipelineSync(conn->db))
 		return fail(conn, FAULT_CONNECTION);
-	/* For the first command; take_results() does it for the others. */
-	PQsetSingleRowMode(conn->db);
+	stream_rows(conn);
 	return flush(conn);
 }
 
@@ -226,8 +237,8 @@ static enum progress pgsql_start(void *opaque, struct batch *batch)
 	conn->batch = batch;
 	conn->asked = find_statement(conn, statement);
 	conn->is_fresh = false;
-	if (batch->count > 1 && !statement->params)
-		return end(conn, SPLIT); /* there is nothing to tell them apart by */
+	if (batch->count > 1 && (!statement->params || conn->asked->is_alone))
+		return end(conn, SPLIT);
 	if (!batch->only_check && pgsql_has_nul(batch))
 		return end(conn,
 			batch_fail(batch, FAULT_KEY, "there is no NUL in a text of PostgreSQL"));
@@ -300,9 +311,11 @@ static enum progress take_error(struct pgsql_conn *conn)
 	/* It may be that the schema has changed; XX is "cache lookup failed" and the like. */
 	if (!conn->is_fresh && (fault == FAULT_QUERY || pgsql_error_is(conn->error, "XX")))
 		return forget(conn) ? ask_again(conn) : fail(conn, FAULT_CONNECTION);
-	/* For one key it was good enough to be described: so it is for what was made of it. */
-	if (conn->batch->count > 1 && fault == FAULT_QUERY)
+	/* For one key it was good enough to be described: so it's for what was made of it. */
+	if (conn->batch->count > 1 && fault == FAULT_QUERY) {
+		conn->asked->is_alone = conn->new == &conn->asked->many;
 		fault = FAULT_KEY;
+	}
 	return fail(conn, fault);
 }
 
@@ -310,13 +323,14 @@ static enum progress take_error(struct pgsql_conn *conn)
 static enum progress take_sync(struct pgsql_conn *conn)
 {
 	conn->before = 0;
-	conn->new = NULL;
 	if (conn->error)
 		return take_error(conn);
 	if (conn->step == STEP_ASK && conn->has_answer)
 		return end(conn, batch_finish(conn->batch));
-	if (conn->step == STEP_TYPES)
-		return conn->asked->many.text.size ? proceed(conn) : end(conn, SPLIT);
+	if (conn->step == STEP_TYPES) {
+		conn->asked->is_alone = !conn->asked->many.text.size;
+		return conn->asked->is_alone ? end(conn, SPLIT) : proceed(conn);
+	}
 	/* DELETE, COPY and the like are not executed, even where they might be. */
 	if (conn->step == STEP_ASK || !conn->asked->types.size)
 		return end(
@@ -340,7 +354,7 @@ static enum progress take_results(struct pgsql_conn *conn)
 		was_end = !result;
 		if (was_end) {
 			conn->before -= conn->before > 0;
-			PQsetSingleRowMode(conn->db);
+			stream_rows(conn);
 			continue;
 		}
 		if (status == PGRES_FATAL_ERROR && !conn->error) {
@@ -364,25 +378,10 @@ static bool is_readable(int fd)
 	return poll(&ready, 1, 0) > 0;
 }
 
-/*
- * Takes what has arrived. Of what TLS has decrypted libpq may leave half a record behind, which
- * nobody sees who watches the descriptor.
- */
-static bool take_input(struct pgsql_conn *conn)
-{
-	bool is_alive = PQconsumeInput(conn->db), was_readable = PQsslInUse(conn->db);
-
-	for (int i = 0; i < READS_MOST && is_alive && was_readable && PQisBusy(conn->db); i++) {
-		was_readable = is_readable(conn->fd);
-		is_alive = PQconsumeInput(conn->db);
-	}
-	return is_alive;
-}
-
 static enum progress pgsql_advance(void *opaque)
 {
 	struct pgsql_conn *conn = opaque;
-	bool is_alive = take_input(conn);
+	bool is_alive = PQconsumeInput(conn->db);
 	enum progress progress;
 
 	if (!conn->batch) {
@@ -390,6 +389,11 @@ static enum progress pgsql_advance(void *opaque)
 		return is_alive && PQstatus(conn->db) == CONNECTION_OK ? DONE : LOST;
 	}
 	progress = take_results(conn);
+	/* libpq before 15.20 may leave half of what TLS has decrypted, which nobody waits for. */
+	if (conn->batch && is_alive && PQsslInUse(conn->db) && !is_readable(conn->fd)) {
+		is_alive = PQconsumeInput(conn->db);
+		progress = take_results(conn);
+	}
 	return is_alive || !conn->batch ? progress : fail(conn, FAULT_CONNECTION);
 }
 

@@ -165,9 +165,12 @@ static int connect_until(PGconn *db, uint64_t deadline, struct error *why)
 		struct pollfd fd = {.fd = PQsocket(db),
 			.events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT};
 		uint64_t now = clock_ms();
+		int ready = now < deadline ? poll(&fd, 1, (int)(deadline - now)) : 0;
 
-		if (now >= deadline || poll(&fd, 1, (int)(deadline - now)) == 0)
+		if (ready == 0)
 			return error_set(why, "no connection within connect_timeout");
+		if (ready < 0)
+			continue;
 		state = PQconnectPoll(db);
 		if (state == PGRES_POLLING_FAILED)
 			return fail(db, why);

@@ -35,15 +35,18 @@ void pgsql_statement_destroy(struct pgsql_statement *statement)
 
 /*
  * Names it by its text: behind a pooler, the server may know the name from somebody else, and then
- * it has to mean the same.
+ * it has to mean the same. Two maps may have the same text, but each prepares and forgets its own.
  */
-static void finish_sql(struct pgsql_sql *sql, struct slice settings)
+static void finish_sql(
+	const struct pgsql_statement *statement, struct pgsql_sql *sql, struct slice settings)
 {
+	size_t id = statement->statement->id;
 	const unsigned char *text = (const unsigned char *)buf_string(&sql->text);
 	unsigned char hash[PGSQL_HASH_SIZE];
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, sizeof(hash));
+	crypto_generichash_update(&state, (const unsigned char *)&id, sizeof(id));
 	crypto_generichash_update(&state, (const unsigned char *)settings.data, settings.size);
 	crypto_generichash_update(&state, text, sql->text.size);
 	crypto_generichash_final(&state, hash, sizeof(hash));
@@ -67,7 +70,7 @@ void pgsql_statement_make_alone(struct pgsql_statement *statement, struct slice 
 		buf_add_format(text, "$%zu%s", i + 1, statement->is_text[i] ? "::text" : "");
 	}
 	buf_add_slice(text, parts[statement->params].sql);
-	finish_sql(&statement->alone, settings);
+	finish_sql(statement, &statement->alone, settings);
 }
 
 void pgsql_statement_take_types(struct pgsql_statement *statement, const PGresult *described)
@@ -113,7 +116,7 @@ void pgsql_statement_make_many(
 	}
 	buf_add_slice(text, parts[params].sql);
 	buf_add_string(text, ") AS tabled_query OFFSET 0) AS tabled_row");
-	finish_sql(&statement->many, settings);
+	finish_sql(statement, &statement->many, settings);
 }
 
 /* Of concat('%s') PostgreSQL can't tell; a literal there is text. */

@@ -27,6 +27,7 @@ struct pgsql_statement {
 	struct pgsql_sql alone, many;      /* for one key, and for several */
 	struct buf types;                  /* of alone's parameters: "{25,23}"; empty: not known */
 	uint64_t since;                    /* ms; when they were asked for */
+	bool is_alone;                     /* the one for several keys can't be made */
 	bool *is_text;                     /* by parameter: its type has to be told */
 };
 

@@ -14,7 +14,7 @@ struct host {
 	bool doubtful;        /* a query was too slow or lost there; no answer has come since */
 	unsigned failures;    /* in a row */
 	uint64_t retry_at;    /* ms; while down or doubtful */
-	uint64_t answered_at; /* ms; the last time, whatever it was asked */
+	uint64_t answers;     /* since the start */
 	uint64_t took;        /* µs that connecting took last; 0: not known */
 	size_t opening, live; /* connections */
 };

@@ -38,6 +38,32 @@ static bool is_before(const struct ask *one, const struct ask *other)
 						: one->order < other->order;
 }
 
+/* What stands for a letter where collations may take it for another one (i, j, y; u, v, w). */
+static char letter_class(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		c = (char)(c - 'A' + 'a');
+	if (c == 'j' || c == 'y')
+		return 'i';
+	return c == 'v' || c == 'w' ? 'u' : c;
+}
+
+/*
+ * A number that two keys share if a database may take them for the same. 0: there is no telling,
+ * since a collation may ignore what is not printable ASCII, and blanks.
+ */
+static uint64_t key_class(struct slice key)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < key.size; i++) {
+		if (key.data[i] <= ' ' || key.data[i] > '~')
+			return 0;
+		hash = (hash ^ (unsigned char)letter_class(key.data[i])) * 0x100000001b3;
+	}
+	return hash ? hash : 1;
+}
+
 void lines_append(struct lines *lines, struct ask *ask, bool is_suspect)
 {
 	struct ask *behind;
@@ -45,6 +71,8 @@ void lines_append(struct lines *lines, struct ask *ask, bool is_suspect)
 	ask->home = line_at(lines, is_suspect ? 0 : ask->question.statement->id + 1);
 	ask->line = ask->home;
 	ask->order = lines->order++;
+	if (ask->question.statement->kind == STATEMENT_KEYS && !ask->only_check)
+		ask->key_class = key_class(ask->question.params[0]);
 	behind = ask->line->asks ? ask->line->asks->prev : NULL; /* the last one */
 	while (behind && is_before(ask, behind))
 		behind = behind == ask->line->asks ? NULL : behind->prev;
@@ -108,48 +136,17 @@ struct line *lines_oldest(const struct lines *lines, bool with_suspects)
 	return oldest;
 }
 
-/* What stands for a letter where collations may take it for another one (i, j, y; u, v, w). */
-static char letter_class(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		c = (char)(c - 'A' + 'a');
-	if (c == 'j' || c == 'y')
-		return 'i';
-	return c == 'v' || c == 'w' ? 'u' : c;
-}
-
-/* May a database take both keys, which consist of plain characters, for the same? */
-static bool may_be_equal(struct slice one, struct slice other)
-{
-	if (one.size != other.size)
-		return false;
-	for (size_t i = 0; i < one.size; i++)
-		if (letter_class(one.data[i]) != letter_class(other.data[i]))
-			return false;
-	return !slice_equal(one, other);
-}
-
-/* Printable ASCII without blanks: no collation ignores a part of it. */
-static bool is_plain(struct slice key)
-{
-	for (size_t i = 0; i < key.size; i++)
-		if (key.data[i] <= ' ' || key.data[i] > '~')
-			return false;
-	return true;
-}
-
 /*
  * A list of keys brings rows that only their first column tells apart, and that is compared by
  * bytes. So no two keys may stand in one list that the database could take for the same.
  */
 static bool may_share_list(struct ask *const *asks, size_t count, const struct ask *ask)
 {
-	struct slice key = ask->question.params[0];
-
-	if (!is_plain(key) || !is_plain(asks[0]->question.params[0]))
+	if (!ask->key_class || !asks[0]->key_class)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (may_be_equal(asks[i]->question.params[0], key))
+		if (asks[i]->key_class == ask->key_class &&
+			!slice_equal(asks[i]->question.params[0], ask->question.params[0]))
 			return false;
 	return true;
 }

@@ -13,7 +13,7 @@ struct line {
 	struct ask *asks;     /* list; borrowed */
 	unsigned splits;      /* batches in a row that failed without anybody being at fault */
 	uint64_t alone_until; /* ms; each is asked alone till then */
-	uint64_t answered_at; /* ms; the last time that one was */
+	uint64_t answers;     /* since the start */
 };
 
 /* Zeroed is ready. */

@@ -13,7 +13,7 @@
 
 enum {
 	USUAL_CONNECTIONS = 2, /* more share the server's processors, but make smaller batches */
-	GROW_AFTER_MS = 20,    /* that a question has waited */
+	GROW_AFTER_MS = 50,    /* that a question has waited */
 	GROW_PAUSE_MS = 1000,  /* after a server that is up has refused one more */
 	LOSSES_MAX = 3,
 	MANY_PATIENCE = 4, /* the share of the time left that several questions get together */
@@ -41,7 +41,8 @@ struct connection {
 	bool is_pressed;     /* others waited when it was asked */
 	uint64_t since;      /* ms; of the state */
 	uint64_t give_up_at; /* ms; while busy */
-	struct ask **asks;   /* owned, as is the next: room for a whole batch */
+	uint64_t host_answers, line_answers; /* that there were when it was asked */
+	struct ask **asks;                   /* owned, as is the next: room for a whole batch */
 	struct question *questions;
 	struct batch batch;
 	struct connection *prev, *next;
@@ -310,6 +311,8 @@ static void connection_ask(struct connection *connection, struct line *line, uin
 	connection->state = CONNECTION_ASKING;
 	connection->since = now;
 	connection->give_up_at = give_up_time(connection, now);
+	connection->host_answers = connection->host->answers;
+	connection->line_answers = connection->asks[0]->home->answers;
 	pool->busy++;
 	pool->suspects_asked += connection->asks_suspect;
 	connection->is_pressed = pool->lines.waiting > 0;
@@ -366,11 +369,12 @@ static void put_back(struct connection *connection, size_t share, uint64_t now)
 
 /*
  * How long a question takes: an eighth of the newest batch, seven of what was known. A batch that
- * could have been larger says nothing of it, nor does a suspect.
+ * could have been larger says nothing of it, nor does a suspect, or a statement that no batch
+ * takes.
  */
 static void pool_keep_pace(struct pool *pool, const struct connection *connection, uint64_t now)
 {
-	if (connection->asks_suspect)
+	if (connection->asks_suspect || connection->questions[0].statement->kind == STATEMENT_ALONE)
 		return;
 	pool->spent -= pool->spent / 8;
 	if (!connection->is_pressed)
@@ -386,7 +390,8 @@ static void connection_done(struct connection *connection, uint64_t now)
 
 	pool_keep_pace(pool, connection, now);
 	connection->host->doubtful = false;
-	connection->host->answered_at = connection->asks[0]->home->answered_at = now;
+	connection->host->answers++;
+	connection->asks[0]->home->answers++;
 	connection_free_up(connection, now);
 	source_set_state(pool->source, SOURCE_UP, NULL, now);
 	/* Found out by splitting: from now on it is asked alone. */
@@ -395,6 +400,8 @@ static void connection_done(struct connection *connection, uint64_t now)
 		pool_suspect(pool, connection->asks[0], now);
 		lines_forgive(&pool->lines, connection->asks[0]);
 	}
+	if (count > 1)
+		lines_forgive(&pool->lines, connection->asks[0]);
 	for (size_t i = 0; i < count; i++) {
 		connection->asks[i]->question = connection->questions[i];
 		connection->asks[i]->done(connection->asks[i], now);
@@ -566,6 +573,26 @@ static void expire_waiting(struct pool *pool, uint64_t now)
 	}
 }
 
+/*
+ * Suspects that have waited for most of their time. A slow one would be cancelled again in a
+ * moment, and the next, and the next: that is hard on a server that goes on with what was given up.
+ */
+static void fail_late_suspects(struct pool *pool, uint64_t now)
+{
+	const struct line *line = lines_suspect(&pool->lines);
+	struct error why;
+
+	error_set(&why, "no answer within query_timeout: others wait that were slow before");
+	while (line && line->asks) {
+		struct ask *ask = line->asks;
+
+		if (now + (ask->deadline - ask->since) / MANY_PATIENCE <= ask->deadline)
+			break;
+		lines_remove(&pool->lines, ask);
+		source_fail_ask_with(pool->source, ask, &why, now);
+	}
+}
+
 void pool_dispatch(struct pool *pool, uint64_t now)
 {
 	struct connection *connection;
@@ -574,6 +601,7 @@ void pool_dispatch(struct pool *pool, uint64_t now)
 	if (!pool->lines.waiting)
 		return;
 	expire_waiting(pool, now);
+	fail_late_suspects(pool, now);
 	while ((line = lines_oldest(&pool->lines, suspects_may_go(pool))) &&
 		(connection = idle_connection(pool)))
 		connection_ask(connection, line, now);
@@ -654,8 +682,8 @@ static bool is_to_blame(const struct connection *connection)
 	const struct ask *ask = connection->asks[0];
 
 	return connection->batch.count == 1 && ask->given_up && !ask->only_check &&
-	       connection->host->answered_at > connection->since &&
-	       ask->home->answered_at > connection->since;
+	       connection->host->answers > connection->host_answers &&
+	       ask->home->answers > connection->line_answers;
 }
 
 /* The answers take too long: the query is cancelled, and the connection with it. */
@@ -701,7 +729,7 @@ static void give_up_overdue(struct pool *pool, uint64_t now)
 	while ((connection = overdue_connection(pool, now))) {
 		log_slow(pool, connection, now);
 		/* If it has answered others meanwhile, it is not the host that is slow. */
-		if (connection->host->answered_at <= connection->since) {
+		if (connection->host->answers == connection->host_answers) {
 			host_doubt(connection->host, now);
 			drop_idle(pool, connection->host);
 		}

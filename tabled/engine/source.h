@@ -23,10 +23,11 @@ struct ask {
 	/* The source's own; zeroed by whoever asks. */
 	struct line *line, *home; /* in which it waits; to which it belongs */
 	uint64_t order, since;
-	size_t share;      /* of how many questions its batch may be */
-	unsigned losses;   /* connections that were lost with it */
-	bool was_split;    /* a batch failed with it */
-	unsigned given_up; /* times that it was too slow, be it by company */
+	uint64_t key_class; /* of a question in a list of keys: see line.c */
+	size_t share;       /* of how many questions its batch may be */
+	unsigned losses;    /* connections that were lost with it */
+	bool was_split;     /* a batch failed with it */
+	unsigned given_up;  /* times that it was too slow, be it by company */
 	struct ask *prev, *next;
 };
 

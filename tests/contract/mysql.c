@@ -300,6 +300,22 @@ START_TEST(keys_that_fold)
 }
 END_TEST
 
+/* The list is whole wherever it is named. */
+START_TEST(keys_named_twice)
+{
+	static const char *const keys[] = {"one", "three", "two", NULL};
+	struct group group;
+
+	group_init(&group,
+		add_query("SELECT k, v FROM contract WHERE k IN (:keys) AND k IN (:keys)"), keys);
+	group_ask(&group);
+	assert_group_value(&group, 0, "1");
+	ck_assert_int_eq(group.questions[1].status, NOT_FOUND);
+	assert_group_value(&group, 2, "first|second");
+	group_finish(&group);
+}
+END_TEST
+
 /* Tries to open with an option file that says this of its [client]. */
 static int try_options(const char *options)
 {
@@ -426,6 +442,7 @@ static void add_cases(TCase *tcase)
 	tcase_add_test(tcase, procedures);
 	tcase_add_test(tcase, procedures_that_write);
 	tcase_add_test(tcase, keys_that_fold);
+	tcase_add_test(tcase, keys_named_twice);
 	tcase_add_test(tcase, modes_of_sql);
 	tcase_add_test(tcase, sessions);
 	tcase_add_test(tcase, time_limit);

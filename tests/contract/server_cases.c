@@ -83,15 +83,16 @@ END_TEST
 
 START_TEST(a_batch_needs_no_splitting)
 {
+	const char *texts[] = {
+		tested->queries.value, tested->server->keys, tested->queries.expressions};
 	const char *keys[COPIES * 64];
 	struct group group;
 
 	all_keys(keys);
-	for (int i = 0; i < 2; i++) {
-		group_init(
-			&group, add_query(i ? tested->server->keys : tested->queries.value), keys);
+	for (int i = 0; i < 3; i++) {
+		group_init(&group, add_query(texts[i]), keys);
 		ck_assert_int_eq(group_ask_part(&group, 0, group.count), DONE);
-		assert_group_value(&group, 0, "1");
+		assert_group_value(&group, 0, i < 2 ? "1" : "one");
 		group_finish(&group);
 	}
 }
@@ -532,6 +533,24 @@ static void assert_refused(int mode, const char *ca)
 	ck_assert_int_eq(try_to_open(), -1);
 }
 
+/* Records of TLS and messages of the database end at all places of the driver's buffers. */
+START_TEST(long_rows_encrypted)
+{
+	char text[200];
+
+	place.settings.tls = TLS_REQUIRE;
+	close_place();
+	open_place();
+	for (int size = 2000; size < 20000; size += 1500) {
+		snprintf(text, sizeof(text),
+			"SELECT repeat('x', %d) FROM contract x WHERE x.k <> '%%s'", size);
+		ck_assert_int_eq(ask(add_query(text), ""), FOUND);
+		for (size_t row = 0; row < place.rows.count; row++)
+			ck_assert_uint_eq(rows_cell(&place.rows, row, 0).size, (size_t)size);
+	}
+}
+END_TEST
+
 START_TEST(tls_off)
 {
 	assert_encrypted(TLS_OFF, NULL, "no");
@@ -604,6 +623,7 @@ static void add_tls_cases(TCase *tcase)
 		return;
 	}
 	tcase_add_test(tcase, half_a_message_encrypted);
+	tcase_add_test(tcase, long_rows_encrypted);
 	tcase_add_test(tcase, tls_off);
 	tcase_add_test(tcase, tls_require);
 	tcase_add_test(tcase, tls_verify_ca);

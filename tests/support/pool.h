@@ -292,7 +292,7 @@ static inline void stage_warm_up(size_t count)
 		while (busy <= server_links(&fake))
 			call_begin_of(&calls[busy++], "n", &stage_statements[3]);
 		stage_turn();
-		stage_pass(20); /* more than two are opened for those who have waited */
+		stage_pass(50); /* more than two are opened for those who have waited */
 		stage_settle();
 		while (busy)
 			call_end(&calls[--busy], NOT_FOUND);

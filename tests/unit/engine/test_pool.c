@@ -63,7 +63,7 @@ START_TEST(an_idle_connection_is_used_again)
 }
 END_TEST
 
-/* Two connections as a rule; more only when somebody has waited for 20 ms, and one at a time. */
+/* Two connections as a rule; more only when somebody has waited for 50 ms, and one at a time. */
 START_TEST(grows_while_questions_wait)
 {
 	server.batch = 1;
@@ -75,7 +75,7 @@ START_TEST(grows_while_questions_wait)
 	stage_open_all();
 	ck_assert_uint_eq(server_links(&fake), 2);
 	ck_assert_uint_eq(stage_status().waiting, 6);
-	stage_pass(19);
+	stage_pass(49);
 	ck_assert_uint_eq(server_links(&fake), 2);
 	stage_pass(1);
 	ck_assert_uint_eq(server_links(&fake), 3);
@@ -455,6 +455,29 @@ START_TEST(suspects_open_no_connections)
 }
 END_TEST
 
+/* What has waited for most of its time would only be cancelled, if it is slow again. */
+START_TEST(late_suspects_are_not_asked)
+{
+	static const char *const keys[] = {"p1", "p2"};
+
+	server.pool = 2;
+	stage_start();
+	ask_many(keys, 2);
+	stage_settle();
+	end_all(2, BROKEN);
+	buf_clear(&fake.asked);
+	ask_many(keys, 2);
+	stage_pass(STAGE_TIMEOUT * 3 / 4);
+	ck_assert_int_eq(calls[1].answers, 0);
+	stage_pass(1);
+	call_end(&calls[1], TRY_LATER);
+	ck_assert_int_eq(calls[0].answers, 0);
+	stage_settle();
+	call_end(&calls[0], BROKEN);
+	assert_buf(&fake.asked, "p1 ");
+}
+END_TEST
+
 /* A pool of one or two has room for one. */
 START_TEST(suspects_are_asked_in_small_pools)
 {
@@ -632,7 +655,7 @@ START_TEST(all_lost_after_a_refusal)
 	stage_start();
 	stage_warm_up(2);
 	ask_letters("abc");
-	stage_pass(20);
+	stage_pass(50);
 	stage_refuse_all("too many connections");
 	ck_assert_uint_eq(server_links(&fake), 2);
 	while ((link = stage_find(false, true))) {
@@ -850,7 +873,7 @@ static void pass_with_sleepers(uint64_t ms)
 /* Clients who ask for nothing else but that, one question in ten: all others have their answers. */
 START_TEST(slow_keys_hold_up_nobody)
 {
-	enum { CLIENTS = 48 };
+	enum { CLIENTS = 96 };
 	static const char *const slow[] = {"s1", "s2", "s3"};
 	size_t asked = 0;
 	uint64_t until;
@@ -1127,7 +1150,7 @@ START_TEST(abandoned_questions_are_answered)
 	stage_warm_up(2);
 	ask_letters("abcd");
 	stage_turn();
-	stage_pass(30); /* a third connection is on its way */
+	stage_pass(60); /* a third connection is on its way */
 	source_abandon(&source);
 	end_all(4, TRY_LATER);
 	ck_assert_uint_eq(stage_status().waiting, 0);
@@ -1221,6 +1244,7 @@ static void add_poison(TCase *tcase)
 	tcase_add_test(tcase, a_wrong_query_is_not_split);
 	tcase_add_test(tcase, suspects_leave_room);
 	tcase_add_test(tcase, suspects_open_no_connections);
+	tcase_add_test(tcase, late_suspects_are_not_asked);
 	tcase_add_loop_test(tcase, suspects_are_asked_in_small_pools, 1, 4);
 	tcase_add_test(tcase, what_fails_only_together_is_asked_alone);
 	tcase_add_test(tcase, much_poison_is_no_fault_of_the_statement);
