@@ -184,6 +184,15 @@ static void know(struct mysql_conn *conn, enum way way)
 	known->since = clock_ms();
 }
 
+/* The server's words in one line: it quotes the query. */
+static void explain(struct error *why, const char *words, unsigned code)
+{
+	error_set(why, "%s (error %u)", words, code);
+	for (char *at = why->text; *at; at++)
+		if ((unsigned char)*at < ' ')
+			*at = ' ';
+}
+
 static bool fail(struct mysql_conn *conn)
 {
 	unsigned code = mysql_errno(conn->db);
@@ -194,7 +203,7 @@ static bool fail(struct mysql_conn *conn)
 		know(conn, WAY_ALONE);
 		return ask_from(conn, conn->part.questions);
 	}
-	error_set(&why, "%s (error %u)", mysql_error(conn->db), code);
+	explain(&why, mysql_error(conn->db), code);
 	/* A call that fails without an error has left the connection in an unknown state. */
 	return fail_with(conn, code ? mysql_fault(code) : FAULT_CONNECTION, why.text);
 }
@@ -330,7 +339,7 @@ static bool begin_check(struct mysql_conn *conn)
 	mysql_write(&conn->sql, &conn->part);
 	conn->statement = mysql_stmt_init(conn->db);
 	conn->step = STEP_PREPARE;
-	return conn->statement ? true : fail(conn);
+	return conn->statement || fail_with(conn, FAULT_CONNECTION, "out of memory");
 }
 
 /* All questions are of one statement, so what is found of the first holds for them all. */
@@ -341,19 +350,18 @@ static bool after_prepare(struct mysql_conn *conn)
 	enum fault fault = mysql_fault(code);
 	struct error why;
 
-	conn->part.count = conn->batch->count;
-	conn->step = STEP_FORGET;
-	error_set(&why, "%s (error %u)", mysql_stmt_error(conn->statement), code);
-	if (conn->failed && (fault == FAULT_QUERY || mysql_blames_numbers(code)))
-		batch_fail(&conn->part, FAULT_QUERY, why.text);
-	else if (conn->failed && fault == FAULT_CONNECTION)
+	explain(&why, mysql_stmt_error(conn->statement), code);
+	if (fault == FAULT_CONNECTION)
 		return fail_with(conn, fault, why.text);
-	else if (!conn->failed && !mysql_stmt_field_count(conn->statement) &&
-		 !brings_rows_later(text))
+	conn->part.count = conn->batch->count;
+	if (fault == FAULT_QUERY || mysql_blames_numbers(code))
+		batch_fail(&conn->part, FAULT_QUERY, why.text);
+	else if (!code && !mysql_stmt_field_count(conn->statement) && !brings_rows_later(text))
 		batch_fail(&conn->part, FAULT_QUERY, "the query brings no rows: it is no SELECT");
 	else
 		/* Other errors are those of the empty value that was put in, or can't be told. */
 		batch_finish(&conn->part);
+	conn->step = STEP_FORGET;
 	return true;
 }
 
@@ -401,7 +409,10 @@ static enum progress conn_start(void *opaque, struct batch *batch)
 
 	conn->batch = batch;
 	begun = batch->only_check ? begin_check(conn) : ask_from(conn, batch->questions);
-	return begun ? go_on(conn) : conn->progress;
+	if (begun)
+		return go_on(conn);
+	conn->batch = NULL;
+	return conn->progress;
 }
 
 static enum progress conn_advance(void *opaque)

@@ -26,13 +26,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The library's headers for this don't compile by themselves (<mysql/client_plugin.h> not at all).
+/*
+ * Where the library keeps its TLS: the beginnings of structs whose headers don't compile by
+ * themselves. They are the same in 3.1 to 3.4; library_ssl() looks whether they are what they seem.
  */
-typedef unsigned char uchar;
-#define HAVE_TLS
-#include <ma_pvio.h>
+struct library_tls {
+	void *data, *transport;
+	SSL *ssl;
+};
+struct library_transport {
+	void *data;
+	unsigned char *cache, *cache_at;
+	size_t cache_size;
+	int type, timeouts[3], tls_type;
+	struct library_tls *tls;
+	MYSQL *db;
+};
 
-/* A plugin of authentication, as that header declares it. */
+/* A plugin of authentication, as <mysql/client_plugin.h> declares it. */
 struct plugin {
 	int type;
 	unsigned interface_version;
@@ -171,23 +182,34 @@ static int verify_name(X509 *certificate, const char *host, struct error *why)
 		why, "the server's certificate is not made out to %s", host ? host : "no name");
 }
 
+/* The library's TLS of the connection, or NULL if it is not where it is looked for. */
+static SSL *library_ssl(const struct login *login)
+{
+	const struct library_transport *transport = (const void *)login->db->net.pvio;
+
+	if (transport->db != login->db || transport->tls->transport != transport)
+		return NULL;
+	return transport->tls->ssl;
+}
+
 static int verify(const struct login *login)
 {
 	const struct server *server = login->server;
-	const MARIADB_TLS *tls = login->db->net.pvio->ctls;
 	X509 *certificate;
+	SSL *ssl;
 	int result;
 
-	if (!tls)
+	if (!mysql_get_ssl_cipher(login->db))
 		return error_set(login->why, "the server does not offer TLS");
 	if (login->tls == TLS_REQUIRE)
 		return 0;
 	if (check_library(login->why) < 0)
 		return -1;
-	certificate = SSL_get_peer_certificate(tls->ssl);
+	ssl = library_ssl(login);
+	certificate = ssl ? SSL_get_peer_certificate(ssl) : NULL;
 	if (!certificate)
 		return error_set(login->why, "the server shows no certificate");
-	result = verify_signer(tls->ssl, certificate, server->settings->tls_ca, login->why);
+	result = verify_signer(ssl, certificate, server->settings->tls_ca, login->why);
 	if (result == 0 && login->tls == TLS_VERIFY_FULL)
 		result = verify_name(certificate, server->host, login->why);
 	X509_free(certificate);
@@ -247,7 +269,9 @@ static int set_tls(struct login *login)
 		mysql_optionsv(login->db, MYSQL_OPT_SSL_CERT, settings->tls_cert);
 		mysql_optionsv(login->db, MYSQL_OPT_SSL_KEY, settings->tls_key);
 	}
-	if (login->tls == TLS_AUTO && settings->tls_ca)
+	/* For "require" the library would insist on it. Without, it reads all that the system has.
+	 */
+	if (login->tls != TLS_REQUIRE && settings->tls_ca)
 		mysql_optionsv(login->db, MYSQL_OPT_SSL_CA, settings->tls_ca);
 	mysql_optionsv(login->db, MYSQL_DEFAULT_AUTH, "tabled");
 	mysql_optionsv(login->db, MARIADB_OPT_USERDATA, LOGIN, (void *)login);

@@ -381,20 +381,21 @@ static bool is_readable(int fd)
 static enum progress pgsql_advance(void *opaque)
 {
 	struct pgsql_conn *conn = opaque;
-	bool is_alive = PQconsumeInput(conn->db);
 	enum progress progress;
 
+	/* What goes wrong is seen in the connection's status, by flush() for one. */
+	PQconsumeInput(conn->db);
 	if (!conn->batch) {
 		PQisBusy(conn->db); /* reads the notices that may have come */
-		return is_alive && PQstatus(conn->db) == CONNECTION_OK ? DONE : LOST;
+		return PQstatus(conn->db) == CONNECTION_OK ? DONE : LOST;
 	}
 	progress = take_results(conn);
 	/* libpq before 15.20 may leave half of what TLS has decrypted, which nobody waits for. */
-	if (conn->batch && is_alive && PQsslInUse(conn->db) && !is_readable(conn->fd)) {
-		is_alive = PQconsumeInput(conn->db);
+	if (conn->batch && PQsslInUse(conn->db) && !is_readable(conn->fd)) {
+		PQconsumeInput(conn->db);
 		progress = take_results(conn);
 	}
-	return is_alive || !conn->batch ? progress : fail(conn, FAULT_CONNECTION);
+	return progress;
 }
 
 static const struct dialect pgsql_dialect = {

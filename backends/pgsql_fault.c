@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-/* By the beginning of the SQLSTATE; the first one counts. Anything else is the moment's fault. */
+/*
+ * By the beginning of the SQLSTATE; the first one counts. Anything else is the moment's fault, so
+ * also a remote server's that a function could not reach (08); when this server goes, it hangs up.
+ */
 static const struct {
 	const char *state;
 	enum fault fault;
@@ -32,18 +35,8 @@ bool pgsql_error_is(const PGresult *error, const char *state)
 	return is && strncmp(is, state, strlen(state)) == 0;
 }
 
-/* After such an error the server hangs up: shutting down, killed, timed out … */
-static bool is_fatal(const PGresult *error)
-{
-	const char *is = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
-
-	return is && (strcmp(is, "FATAL") == 0 || strcmp(is, "PANIC") == 0);
-}
-
 enum fault pgsql_fault(const PGresult *error, bool read_only)
 {
-	if (is_fatal(error))
-		return FAULT_CONNECTION;
 	if (read_only && pgsql_error_is(error, "25006"))
 		return FAULT_QUERY;
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)

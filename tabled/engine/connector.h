@@ -30,10 +30,10 @@ struct connector {
 	void (*close)(struct connector *connector, struct connection *connection, bool cancel);
 };
 
-/* For the connector: opens, which may block. `now` in both calls is clock_us(). */
+/* For the connector: opens, which may block. `now` is clock_us(). */
 void connection_open(struct connection *connection, uint64_t now);
 
-/* For the connector: connection_open() is over. */
+/* For the connector: connection_open() is over. `now_us` is clock_us(), `now` the loop's (ms). */
 void connection_opened(struct connection *connection, uint64_t now_us, uint64_t now);
 
 /* For the connector: the descriptor is ready, or broken, which comes to the same. */

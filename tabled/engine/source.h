@@ -89,12 +89,13 @@ size_t source_opening(const struct source *source);
 const char *source_state_text(enum source_state state);
 
 /*
- * For pool.c: the one place where a source's state changes, and so the one line in the log for it.
+ * For the pool: the one place where a source's state changes, and so the one line in the log for
+ * it.
  */
 void source_set_state(
 	struct source *source, enum source_state state, const struct error *why, uint64_t now);
 
-/* For pool.c: answers TRY_LATER, for the reason of the source's state or for another one. */
+/* For the pool: answers TRY_LATER, for the reason of the source's state or for another one. */
 void source_fail_ask(struct source *source, struct ask *ask, uint64_t now);
 void source_fail_ask_with(
 	struct source *source, struct ask *ask, const struct error *why, uint64_t now);

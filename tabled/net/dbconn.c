@@ -21,7 +21,8 @@ struct dbconn {
 	bool cancel;
 };
 
-static atomic_int cancels; /* threads that cancel */
+/* Threads that cancel. Of the whole process, since they may outlive the loop. */
+static atomic_int cancels;
 
 static void work_open(uv_work_t *work)
 {

@@ -30,12 +30,11 @@ static void retired_free(struct retired_engine *retired)
 }
 
 /* Engines of old configurations go when their last lookup is answered. */
-static void tick_retired(struct loop *loop, uint64_t now)
+static void free_retired(struct loop *loop)
 {
 	struct retired_engine *retired, *next;
 
 	DL_FOREACH_SAFE (loop->retired, retired, next) {
-		engine_tick(retired->engine, now);
 		if (engine_pending(retired->engine))
 			continue;
 		DL_DELETE(loop->retired, retired);
@@ -47,10 +46,14 @@ static void tick_retired(struct loop *loop, uint64_t now)
 static void on_tick(uv_timer_t *timer)
 {
 	struct loop *loop = timer->data;
+	const struct retired_engine *retired;
 	uint64_t now = loop_now(loop);
 
 	loop->tick_at = UINT64_MAX;
-	tick_retired(loop, now);
+	free_retired(loop);
+	DL_FOREACH (loop->retired, retired) {
+		engine_tick(retired->engine, now);
+	}
 	if (loop->current.engine)
 		engine_tick(loop->current.engine, now);
 }
@@ -144,7 +147,10 @@ static void free_exchanges(struct loop *loop)
 	}
 }
 
-/* Lookups whose clients are gone still hold the engine: they are answered, to nobody. */
+/*
+ * Lookups whose clients are gone still hold the engine: they are answered, to nobody. There is no
+ * tick any more, since it might begin to open a connection.
+ */
 static void abandon_lookups(struct loop *loop)
 {
 	struct retired_engine *retired;
@@ -152,7 +158,7 @@ static void abandon_lookups(struct loop *loop)
 	DL_FOREACH (loop->retired, retired) {
 		engine_abandon(retired->engine);
 	}
-	tick_retired(loop, loop_now(loop));
+	free_retired(loop);
 	if (loop->current.engine)
 		engine_abandon(loop->current.engine);
 }

@@ -28,7 +28,7 @@ struct relay {
 	size_t count;
 	long budget; /* under the lock, as is what follows */
 	size_t passed;
-	bool silent, stopping;
+	bool silent, deaf, stopping;
 };
 
 static void ring(struct relay *relay)
@@ -114,7 +114,8 @@ static size_t fill_fds(struct relay *relay, struct pollfd *fds)
 	fds[count++] = (struct pollfd){relay->bell, POLLIN, 0};
 	fds[count++] = (struct pollfd){relay->listener, POLLIN, 0};
 	for (size_t i = 0; i < relay->count; i++) {
-		fds[count++] = (struct pollfd){relay->lines[i].driver, POLLIN, 0};
+		fds[count++] =
+			(struct pollfd){relay->deaf ? -1 : relay->lines[i].driver, POLLIN, 0};
 		/* Once it is known that there is more, it is not asked again. */
 		fds[count++] =
 			(struct pollfd){relay->silent ? -1 : relay->lines[i].server, POLLIN, 0};
@@ -208,6 +209,14 @@ void relay_let(struct relay *relay, long bytes)
 	pthread_mutex_lock(&relay->lock);
 	relay->budget = bytes;
 	relay->silent = false;
+	pthread_mutex_unlock(&relay->lock);
+	ring(relay);
+}
+
+void relay_be_deaf(struct relay *relay, bool deaf)
+{
+	pthread_mutex_lock(&relay->lock);
+	relay->deaf = deaf;
 	pthread_mutex_unlock(&relay->lock);
 	ring(relay);
 }

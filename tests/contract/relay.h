@@ -21,6 +21,9 @@ void relay_stop(struct relay *relay);
 enum { RELAY_ALL = -1 };
 void relay_let(struct relay *relay, long bytes);
 
+/* Whether nothing that the driver sends is taken from it. */
+void relay_be_deaf(struct relay *relay, bool deaf);
+
 /* Whether the server has sent more than it was let, so that the rest is held back. */
 bool relay_is_silent(struct relay *relay);
 

@@ -215,12 +215,11 @@ START_TEST(a_schema_that_changes)
 }
 END_TEST
 
-/* More than the buffers of the system hold: writing and reading have to take turns. */
-START_TEST(a_huge_batch)
+/* More than the buffers of the system hold. Returned are the keys. */
+static const char **init_huge(struct group *group)
 {
 	static char texts[LONGEST_BATCH][LOOKUP_KEY_MAX];
-	const char *keys[LONGEST_BATCH + 1] = {NULL};
-	struct group group;
+	static const char *keys[LONGEST_BATCH + 1];
 
 	for (int i = 0; i < LONGEST_BATCH; i++) {
 		memset(texts[i], i % 2 ? '"' : '\\', sizeof(texts[i]) - 1);
@@ -228,14 +227,27 @@ START_TEST(a_huge_batch)
 		texts[i][strlen(texts[i])] = i % 3 ? 'x' : '\0';
 		keys[i] = texts[i];
 	}
-	group_init(&group, add_query("SELECT '%s'"), keys);
-	group_ask(&group);
-	for (int i = 0; i < LONGEST_BATCH; i++) {
-		const struct rows *rows = group.questions[i].rows;
+	group_init(group, add_query("SELECT '%s'"), keys);
+	return keys;
+}
 
-		ck_assert_int_eq(group.questions[i].status, FOUND);
-		ck_assert(slice_equal(rows_cell(rows, 0, 0), slice_str(keys[i])));
+static void assert_echoed(const struct group *group, const char *const *keys)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		ck_assert_int_eq(group->questions[i].status, FOUND);
+		ck_assert(
+			slice_equal(rows_cell(group->questions[i].rows, 0, 0), slice_str(keys[i])));
 	}
+}
+
+/* Writing and reading have to take turns. */
+START_TEST(a_huge_batch)
+{
+	struct group group;
+	const char **keys = init_huge(&group);
+
+	group_ask(&group);
+	assert_echoed(&group, keys);
 	group_finish(&group);
 }
 END_TEST
@@ -453,6 +465,33 @@ START_TEST(half_of_the_first_messages)
 }
 END_TEST
 
+/* Nobody waits until it does. */
+START_TEST(a_server_that_does_not_read)
+{
+	struct relay *relay = begin_relay("127.0.0.1");
+	enum progress progress;
+	struct group group;
+	const char **keys;
+
+	open_place();
+	keys = init_huge(&group);
+	group_ask(&group);
+	relay_be_deaf(relay, true);
+	group.batch = (struct batch){
+		.questions = group.questions, .count = group.count, .deadline = PATIENCE_MS};
+	batch_clear(&group.batch);
+	progress = tested->backend->start(place.conn, &group.batch);
+	for (int i = 0; i < 3; i++)
+		ck_assert(look(&progress));
+	relay_be_deaf(relay, false);
+	ck_assert_int_eq(wait_for(progress), DONE);
+	assert_echoed(&group, keys);
+	group_finish(&group);
+	close_place();
+	relay_stop(relay);
+}
+END_TEST
+
 START_TEST(a_server_that_is_gone)
 {
 	struct relay *relay = begin_relay("127.0.0.1");
@@ -465,6 +504,23 @@ START_TEST(a_server_that_is_gone)
 	ck_assert_int_eq(place.progress, LOST);
 	ck_assert_uint_gt(strlen(place.why.text), 5);
 	ck_assert_int_eq(try_to_open(), -1);
+}
+END_TEST
+
+/* Without a word, as when its process is killed. */
+START_TEST(a_server_that_goes_while_asked)
+{
+	struct relay *relay = begin_relay("127.0.0.1");
+	struct group group;
+
+	open_place();
+	assert_value(add_query(tested->queries.value), "one", "1");
+	start_sleeping(&group);
+	relay_stop(relay);
+	ck_assert_int_eq(wait_for(WANT_READ), LOST);
+	ck_assert_uint_gt(strlen(group.questions[0].why->text), 5);
+	group_finish(&group);
+	tested->server->kill();
 }
 END_TEST
 
@@ -653,7 +709,9 @@ void add_server_cases(TCase *tcase)
 		printf("skipped: cancels: the server ends its queries by itself\n");
 	tcase_add_test(tcase, half_a_message);
 	tcase_add_test(tcase, half_of_the_first_messages);
+	tcase_add_test(tcase, a_server_that_does_not_read);
 	tcase_add_test(tcase, a_server_that_is_gone);
+	tcase_add_test(tcase, a_server_that_goes_while_asked);
 	tcase_add_test(tcase, a_server_that_is_silent);
 	tcase_add_test(tcase, a_wrong_password);
 	tcase_add_test(tcase, by_a_socket);

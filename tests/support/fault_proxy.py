@@ -104,6 +104,8 @@ class Proxy:
             self.fillers.append(one)
 
     def accept(self, _):
+        if not self.listener:  # closed by a command that came in the same moment
+            return
         try:
             client, _ = self.listener.accept()
         except BlockingIOError:

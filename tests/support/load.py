@@ -29,7 +29,7 @@ import sys
 import time
 
 SETTLE_SECONDS = 10   # after trouble, until everything is answered right; patience, not a promise
-STEADY_SECONDS = 0.4  # of right answers thereafter
+STEADY_SECONDS = 0.2  # of right answers thereafter
 SHOWN_FAULTS = 10
 ELLIPSIS = "…"
 NOT_NOW = ("TEMP ", "TIMEOUT ", "PERM ")  # mail waits; what is none of these and not right may bounce it

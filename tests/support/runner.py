@@ -121,6 +121,8 @@ def pytest(directory, *arguments, environment=None):
         count.failed += 1
     if count.failed or count.skipped:
         print(output)
+    else:
+        print(''.join(f'{line}\n' for line in output.splitlines() if line.startswith('figures: ')), end='')
     return count
 
 
@@ -173,7 +175,7 @@ def sanitized(name, options, paths):
     directory = SOURCE / f'build-{name}'
     build(directory, f'-Db_sanitize={options}', '-Db_lundef=false', '-Dbuildtype=debug',
           environment={'CC': 'clang'})
-    environment = {'ASAN_OPTIONS': 'detect_leaks=1', 'UBSAN_OPTIONS': 'halt_on_error=1'}
+    environment = {'ASAN_OPTIONS': 'detect_leaks=1', 'UBSAN_OPTIONS': 'halt_on_error=1', 'TABLED_SLOWNESS': '4'}
     return (meson_tests(directory, 'unit', environment)
             + meson_tests(directory, 'contract', environment)
             + pytest(directory, *paths, environment=environment))
@@ -181,12 +183,13 @@ def sanitized(name, options, paths):
 
 def suite_asan():
     """Units and the daemon under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    return sanitized('asan', 'address,undefined', ['tests/wire', 'tests/e2e/test_sqlite_faults.py'])
+    return sanitized('asan', 'address,undefined', ['tests/wire', 'tests/e2e/test_sqlite_faults.py',
+                                                   'tests/e2e/test_database_faults.py'])
 
 
 def suite_tsan():
     """The same under ThreadSanitizer."""
-    return sanitized('tsan', 'thread', ['tests/wire', '-k', 'not byte'])
+    return sanitized('tsan', 'thread', ['tests/wire', 'tests/e2e/test_database_faults.py', '-k', 'not byte'])
 
 
 def suite_fuzz():
