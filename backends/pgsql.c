@@ -44,6 +44,7 @@ struct pgsql_conn {
 	enum step step;
 	bool is_fresh;         /* described for this very batch */
 	bool has_answer;       /* rows, or that there are none */
+	bool has_stray_row;    /* one that nobody asked for */
 	size_t before;         /* commands in front, whose results say nothing */
 	struct pgsql_sql *new; /* what is being prepared */
 	PGresult *error;       /* the first one */
@@ -220,7 +221,7 @@ static enum progress proceed(struct pgsql_conn *conn)
 	} else if (conn->batch->count > 1 && !asked->many.text.size) {
 		conn->step = STEP_TYPES;
 	}
-	conn->has_answer = false;
+	conn->has_answer = conn->has_stray_row = false;
 	conn->new = NULL;
 	if ((conn->needs_settings && !send_before(conn, conn->settings.data)) || !send_step(conn) ||
 		!PQpipelineSync(conn->db))
@@ -268,6 +269,8 @@ static void take_row(struct pgsql_conn *conn, const PGresult *result, int row)
 				(size_t)PQgetlength(result, row, i));
 	if (at < batch->count)
 		batch_add_row(conn->batch, at, cells, (size_t)(columns - first));
+	else
+		conn->has_stray_row = true;
 }
 
 static void take_result(struct pgsql_conn *conn, const PGresult *result)
@@ -325,6 +328,9 @@ static enum progress take_sync(struct pgsql_conn *conn)
 	conn->before = 0;
 	if (conn->error)
 		return take_error(conn);
+	if (conn->has_stray_row)
+		return end(conn, batch_fail(conn->batch, FAULT_MOMENT,
+					 "the server brings a row that nobody asked for"));
 	if (conn->step == STEP_ASK && conn->has_answer)
 		return end(conn, batch_finish(conn->batch));
 	if (conn->step == STEP_TYPES) {

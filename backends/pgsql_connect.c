@@ -258,5 +258,6 @@ bool pgsql_make_settings(PGconn *db, const struct pgsql_config *config, const st
 			ret_sql, ", set_config('search_path', %s, true)", path ? path : "''");
 	buf_string(ret_sql);
 	PQfreemem(path);
-	return (server->settings->read_only || config->search_path) && !is_read_only(db);
+	/* That a session is read-only may be its user's default, and says nothing of the path. */
+	return config->search_path || (server->settings->read_only && !is_read_only(db));
 }

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { SPLITS_MAX = 32, ALONE_MS = 60000 };
+enum {
+	SPLITS_MAX = 32,
+	ALONE_MS = 60000,
+	NUMBER_DIGITS_MAX = 15, /* of which a double keeps each */
+};
 
 void lines_finish(struct lines *lines)
 {
@@ -48,11 +52,8 @@ static char letter_class(char c)
 	return c == 'v' || c == 'w' ? 'u' : c;
 }
 
-/*
- * A number that two keys share if a database may take them for the same. 0: there is no telling,
- * since a collation may ignore what is not printable ASCII, and blanks.
- */
-static uint64_t key_class(struct slice key)
+/* FNV-1a, of printable ASCII; 0: there is something else in it. */
+static uint64_t letters_hash(struct slice key)
 {
 	uint64_t hash = 0xcbf29ce484222325;
 
@@ -62,6 +63,46 @@ static uint64_t key_class(struct slice key)
 		hash = (hash ^ (unsigned char)letter_class(key.data[i])) * 0x100000001b3;
 	}
 	return hash ? hash : 1;
+}
+
+static size_t skip_digits(struct slice key, size_t at)
+{
+	while (at < key.size && key.data[at] >= '0' && key.data[at] <= '9')
+		at++;
+	return at;
+}
+
+/*
+ * To a column of numbers 1, 01, +1, 1.0 and, for MariaDB, 1a are the same: so what counts is the
+ * whole number that a key begins with, or 0 for one that is too long or has an exponent.
+ */
+static uint64_t number_class(struct slice key, size_t start)
+{
+	size_t end = skip_digits(key, start), after = end;
+
+	while (start < end && key.data[start] == '0')
+		start++;
+	if (after < key.size && key.data[after] == '.')
+		after = skip_digits(key, after + 1);
+	if (end - start > NUMBER_DIGITS_MAX ||
+		(after < key.size && (key.data[after] == 'e' || key.data[after] == 'E')))
+		return 0;
+	return letters_hash(slice_of(key.data + start, end - start));
+}
+
+/*
+ * A number that two keys share if a database may take them for the same. 0: there is no telling,
+ * since a collation may ignore what is not printable ASCII, and blanks.
+ */
+static uint64_t key_class(struct slice key)
+{
+	uint64_t hash = letters_hash(key);
+	size_t start = key.size && (key.data[0] == '+' || key.data[0] == '-');
+
+	if (!hash || start == key.size)
+		return hash;
+	return key.data[start] == '.' || skip_digits(key, start) > start ? number_class(key, start)
+									 : hash;
 }
 
 void lines_append(struct lines *lines, struct ask *ask, bool is_suspect)
