@@ -116,11 +116,12 @@ static void put_back(struct connection *connection, size_t share, uint64_t now)
 /*
  * How long a question takes: an eighth of the newest batch, seven of what was known. A batch that
  * could have been larger only says that nobody has to wait, so that what was known fades. A suspect
- * says nothing of it, nor does a statement that no batch takes.
+ * says nothing of it, nor does what can't have company, or was found wanting in it.
  */
 static void pool_keep_pace(struct pool *pool, const struct connection *connection, uint64_t now)
 {
-	if (connection->asks_suspect || connection->questions[0].statement->kind == STATEMENT_ALONE)
+	if (connection->asks_suspect ||
+		connection->asks[0]->share < (size_t)pool->config->server->batch)
 		return;
 	pool->spent -= pool->spent / 8;
 	if (!connection->is_pressed)

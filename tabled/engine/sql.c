@@ -13,6 +13,8 @@ static bool has_word(struct slice words, const char *word, bool deep)
 {
 	size_t start = 0, depth = 0;
 
+	if (!words.size)
+		return false;
 	for (size_t at = 0; at <= words.size; at++) {
 		char c = at < words.size ? words.data[at] : ' ';
 

@@ -318,7 +318,7 @@ def trial(request, site, record_property):
         run = Trial(request.node.name, daemon, load)
         with daemon, load:
             try:
-                run.watch(0.3)
+                run.watch(0.15)
                 yield run
                 kinds = load.check()["kinds"]
                 assert all(seen["right"] for seen in kinds.values()), kinds
@@ -388,7 +388,7 @@ def test_idle_connections_closed(site, trial):
     site.set_idle_limit(site.primary, True)
     try:
         with trial(clients=8, pause=1.0) as run:
-            run.watch(4)
+            run.watch(3)
     finally:
         site.set_idle_limit(site.primary, False)
 
@@ -439,9 +439,9 @@ def test_network_slow(site, trial, seconds):
 def test_network_truncates(site, trial, how):
     """In the middle of answers, some of which are long; at once, and after some more bytes."""
     with FaultProxy(site.primary.host, site.primary.port) as proxy, trial(site.config([proxy])) as run:
-        for _ in range(3):
+        for _ in range(2):
             misbehave(run, proxy, 0.1, proxy.truncate, how)
-        for count in (1, 7, 60, 500, 1500, 3000, 20000):
+        for count in (7, 60, 500, 3000, 20000):
             misbehave(run, proxy, 0.1, proxy.cut, count, how)
         if how == "silent":
             misbehave(run, proxy, QUERY_SECONDS + 0.7, proxy.truncate, how)
@@ -472,7 +472,7 @@ def test_fail_over_and_back(site, trial, how):
     with trial(site.config([site.primary, site.standby])) as run:
         assert site.connections(site.primary) and not site.connections(site.standby)
         with primary_away(site, how):
-            run.watch(QUERY_SECONDS + 0.5)
+            run.watch(QUERY_SECONDS + 0.5 if how == "frozen" else 1)
             assert site.connections(site.standby)
         eventually(lambda: site.connections(site.primary) and not site.connections(site.standby),
                    "all connections are the primary's again")
@@ -483,7 +483,7 @@ def test_fail_over_of_the_network(site, trial):
     """Calmly, too: the primary lives, but its packets get lost."""
     with FaultProxy(site.primary.host, site.primary.port) as proxy, \
             trial(site.config([proxy, site.standby])) as run:
-        for fault in (proxy.reset, proxy.truncate, proxy.silent, proxy.blackhole):
+        for fault in (proxy.reset, proxy.truncate, proxy.blackhole):
             fault()
             run.watch(1)
             proxy.pass_on()
@@ -501,6 +501,21 @@ def test_both_away(site, trial):
                     run.watch(QUERY_SECONDS)
             finally:
                 site.standby.resume()
+
+
+def test_promoted(site, trial):
+    """The primary is gone for good, and the other takes over: whoever wants a primary goes there."""
+    with trial(site.config([site.primary, site.standby], role="primary")) as run:
+        assert not site.connections(site.standby)
+        with run.trouble():
+            site.primary.kill()
+            run.watch(0.3)
+            assert not site.connections(site.standby)
+            site.standby.promote()
+        assert site.connections(site.standby)
+    site.primary.start()
+    site.standby.follow(site.primary)
+    site.standby.wait_for_replay(site.primary)
 
 
 # Limits.
@@ -653,7 +668,7 @@ def test_sleeping_keys(site, trial):
     questions += [("none", f"sleep nobody{n}@bulk.example", "NOTFOUND ") for n in range(100)]
     with trial(questions=questions, weights={"sleepers": 20, "beside": 70, "none": 20}, special=["sleepers"]) as run:
         eventually(lambda: run.load.check() and site.sleepers(site.primary), "a query sleeps")
-        run.watch(2 * QUERY_SECONDS)
+        run.watch(1.5 * QUERY_SECONDS)
         run.load.leave_out("sleepers")
         eventually(lambda: run.load.check() and not site.sleepers(site.primary), "no query sleeps any more", GONE_SECONDS)
 

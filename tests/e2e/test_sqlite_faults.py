@@ -249,6 +249,7 @@ as_nobody = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start ta
 @as_nobody
 def test_becomes_another_user():
     with Mail(extra='user = "nobody"') as mail:
+        mail.assert_here()  # its sockets are there before it has become somebody else
         status = pathlib.Path(f"/proc/{mail.daemon.process.pid}/status").read_text()
         nobody = pwd.getpwnam("nobody")
         assert f"Uid:\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}\t{nobody.pw_uid}" in status

@@ -600,7 +600,9 @@ class MariaDB(Database):
 
     def start(self):
         if not (self._data / "mysql").exists():
+            # Two that use /tmp at the same time take each other's temporary tables away.
             self._run("mariadb-install-db", "--no-defaults", f"--datadir={self._data}", "--skip-test-db",
+                      f"--tmpdir={self.directory / 'run'}",
                       "--auth-root-authentication-method=normal", *self._owner_option())
         self._launch("mariadbd", "--no-defaults", *self._owner_option(),
                      *(f"--{name}={value}" for name, value in self._options().items()))
@@ -615,7 +617,7 @@ class MariaDB(Database):
     def _options(self):
         """Small, and without what a test does not need; as Debian's are where SQL could tell."""
         options = {
-            "datadir": self._data, "socket": self.socket, "port": self.port, "bind-address": self.host,
+            "datadir": self._data, "tmpdir": self.directory / "run", "socket": self.socket, "port": self.port, "bind-address": self.host,
             "pid-file": self.directory / "run" / "pid", "skip-name-resolve": 1,
             "character-set-server": "utf8mb4", "collation-server": "utf8mb4_general_ci",
             "max-connections": self.max_connections, "performance-schema": 0,
