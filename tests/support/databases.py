@@ -617,7 +617,8 @@ class MariaDB(Database):
     def _options(self):
         """Small, and without what a test does not need; as Debian's are where SQL could tell."""
         options = {
-            "datadir": self._data, "tmpdir": self.directory / "run", "socket": self.socket, "port": self.port, "bind-address": self.host,
+            "datadir": self._data, "tmpdir": self.directory / "run", "socket": self.socket, "port": self.port,
+            "bind-address": self.host,
             "pid-file": self.directory / "run" / "pid", "skip-name-resolve": 1,
             "character-set-server": "utf8mb4", "collation-server": "utf8mb4_general_ci",
             "max-connections": self.max_connections, "performance-schema": 0,
