@@ -3,8 +3,8 @@
  *
  * Such a call runs on a stack of its own, and is left when it would have to wait: NAME_start() and
  * NAME_cont() then return what for, and else 0. mysql_send_query() with a watched socket was no
- * choice, since reading blocks once the first bytes are there; a thread for each connection takes a
- * third longer for one lookup (tests/bench/README.md).
+ * choice, since reading blocks once the first bytes are there; with a thread for each connection
+ * one lookup takes 1.3 times as long (tests/bench/README.md).
  *
  * Queries go as text, as Postfix's own client sends them (mysql_sql.c). Several keys become one
  * UNION ALL. A batch is asked in parts: of a query that is new to the connection the first key goes
@@ -45,6 +45,7 @@ enum step { STEP_QUERY, STEP_ROW, STEP_NEXT, STEP_PREPARE, STEP_FORGET };
 struct mysql_conn {
 	MYSQL *db;
 	int fd;              /* a duplicate: the library closes its own when it likes */
+	bool pads;           /* sql_mode has it that texts of type CHAR are padded */
 	struct known *known; /* by statement id */
 	size_t known_room;
 
@@ -216,10 +217,15 @@ static void note_trouble(struct mysql_conn *conn, enum fault fault, const char *
 
 /* Results. */
 
-/*
- * Learns from a query for one key how it may be asked for several. A UNION drops ZEROFILL, and so
- * would bring 7 for 007.
- */
+/* Does a UNION bring the column's values as they are? It drops zeros of ZEROFILL, and padding. */
+static bool stays_in_union(const struct mysql_conn *conn, const MYSQL_FIELD *field)
+{
+	if (field->flags & ZEROFILL_FLAG)
+		return false;
+	return !conn->pads || field->type != MYSQL_TYPE_STRING;
+}
+
+/* Learns from a query for one key how it may be asked for several. */
 static void learn(struct mysql_conn *conn)
 {
 	const struct statement *statement = conn->part.questions[0].statement;
@@ -229,8 +235,8 @@ static void learn(struct mysql_conn *conn)
 		return;
 	together = mysql_may_number(statement);
 	for (unsigned i = 0; i < mysql_num_fields(conn->result); i++)
-		if (mysql_fetch_field_direct(conn->result, i)->flags & ZEROFILL_FLAG)
-			together = false;
+		together =
+			together && stays_in_union(conn, mysql_fetch_field_direct(conn->result, i));
 	know(conn, together ? WAY_TOGETHER : WAY_ALONE);
 }
 
@@ -440,7 +446,7 @@ static int conn_open(
 	struct mysql_conn *conn = opaque;
 
 	conn->fd = -1;
-	if (mysql_connect_to(config, server, &conn->db, why) < 0)
+	if (mysql_connect_to(config, server, &conn->db, &conn->pads, why) < 0)
 		return -1;
 	conn->fd = fcntl(mysql_get_socket(conn->db), F_DUPFD_CLOEXEC, 0);
 	return conn->fd < 0 ? error_set(why, "%s", strerror(errno)) : 0;

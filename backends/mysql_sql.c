@@ -3,8 +3,9 @@
  * as _utf8mb4 X'…' in hexadecimal. So no value can end its literal, whatever the server thinks of
  * backslashes (sql_mode) or of characters (character_set_client): nothing in it is ever read as
  * anything else. To the server both are what proxy:mysql: sends, a literal of the connection's
- * character set: it compares, converts and complains alike. A bound parameter is not quite that,
- * and is no faster (tests/bench/README.md).
+ * character set: it compares, converts and complains alike. A bound parameter is not quite that (in
+ * a UNION the year 0000 becomes 0), and queries that are prepared for several keys gain little,
+ * since a batch seldom has the size that was prepared (tests/bench/README.md).
  */
 #include "mysql_sql.h"
 

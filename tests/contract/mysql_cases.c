@@ -5,6 +5,8 @@
 #include "contract/relay.h"
 
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 static void assert_says(const char *query, const char *key, const char *words)
@@ -325,19 +327,31 @@ START_TEST(queries_that_are_numbered)
 }
 END_TEST
 
-/* What a UNION would take from a number. */
-START_TEST(zerofill)
+/* What a UNION would take from a number, or from a text. */
+START_TEST(padding)
 {
 	static const char *const keys[] = {"first", "second", "third", "fourth", NULL};
+	static const char *const ids[] = {"1", "1", "1", NULL};
+	const struct query *query = add_query("SELECT z, c FROM typed WHERE v = '%s'");
+	const struct query *text = add_query("SELECT c FROM typed WHERE id = '%s'");
 	struct group group;
 
-	group_init(&group, add_query("SELECT z FROM typed WHERE v = '%s'"), keys);
+	group_init(&group, query, keys);
 	for (int i = 0; i < 2; i++) {
 		group_ask(&group);
 		assert_group_value(&group, 0, "000042");
 		assert_group_value(&group, 1, "123456");
 		assert_group_value(&group, 2, "NULL");
 		ck_assert_int_eq(group.questions[3].status, NOT_FOUND);
+	}
+	group_finish(&group);
+	ck_assert_int_eq(
+		try_options("init-command = \"SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'\""), 0);
+	group_init(&group, text, ids);
+	for (int i = 0; i < 2; i++) {
+		group_ask(&group);
+		for (size_t at = 0; at < group.count; at++)
+			assert_group_value(&group, at, "ab   ");
 	}
 	group_finish(&group);
 }
@@ -368,10 +382,29 @@ START_TEST(names_of_hosts)
 }
 END_TEST
 
-/* At any byte, or with a byte now and then: it ends in time. */
+/* Passes a byte now and then. */
+struct drip {
+	pthread_t thread;
+	struct relay *relay;
+	atomic_bool stop;
+};
+
+static void *drip_run(void *opaque)
+{
+	struct drip *drip = opaque;
+
+	while (!drip->stop) {
+		usleep(100000);
+		relay_let(drip->relay, 1);
+	}
+	return NULL;
+}
+
+/* At any byte, or that goes on byte by byte for minutes: it ends in time. */
 START_TEST(a_handshake_that_stops)
 {
 	struct relay *relay = begin_relay();
+	struct drip drip = {.relay = relay};
 
 	place.settings.tls = TLS_VERIFY_FULL;
 	ck_assert_int_eq(setting_set(setting_find(server_setting_table, "tls_ca"), &place.settings,
@@ -382,6 +415,12 @@ START_TEST(a_handshake_that_stops)
 		relay_let(relay, bytes);
 		ck_assert_int_eq(try_to_open(), -1);
 	}
+	place.settings.connect_timeout = 500;
+	relay_let(relay, 150);
+	ck_assert_int_eq(pthread_create(&drip.thread, NULL, drip_run, &drip), 0);
+	ck_assert_int_eq(try_to_open(), -1);
+	drip.stop = true;
+	pthread_join(drip.thread, NULL);
 	place.settings.connect_timeout = PATIENCE_MS;
 	relay_let(relay, RELAY_ALL);
 	ck_assert_int_eq(try_to_open(), 0);
@@ -414,7 +453,7 @@ void mysql_add_cases(TCase *tcase)
 	tcase_add_test(tcase, closed_half_way);
 	tcase_add_test(tcase, a_check_that_gets_no_answer);
 	tcase_add_test(tcase, queries_that_are_numbered);
-	tcase_add_test(tcase, zerofill);
+	tcase_add_test(tcase, padding);
 	tcase_add_test(tcase, a_message_in_one_line);
 	tcase_add_test(tcase, names_of_hosts);
 	if (!contract_server_facts.ca)
