@@ -272,7 +272,7 @@ def test_thousands_come_and_go(daemon):
                 client.send(b"7:half")
             elif endpoint in (SOCKETMAP, INET_ENDPOINT):
                 assert client.ask("echo", number).reply() == f"OK echo-{number}"
-    wait_until(lambda: open_files(daemon) == files, "all of them are closed")
+    wait_until(lambda: open_files(daemon) <= files, "all of them are closed")
     assert memory(daemon) - before < 4 * MEGABYTE
     assert listener_status(daemon)["connections"] == 0
 

@@ -309,7 +309,10 @@ class Trial:
 
 @pytest.fixture
 def trial(request, site, record_property):
-    """Makes the test's Trial, and keeps its figures for the summary."""
+    """
+    Makes the test's Trial, and keeps its figures for the summary. Both servers run afterwards, so that
+    a test that fails in the middle of a fault fails alone.
+    """
     @contextlib.contextmanager
     def make(config=None, questions=(), weights=None, special=(), **options):
         daemon = Daemon(config or site.config())
@@ -325,7 +328,10 @@ def trial(request, site, record_property):
                 assert daemon.log().count("\n") <= LOG_LINES_MOST
             finally:
                 record_property("figures", f"{run.name}: {load.figures(special)}")
-    return make
+    yield make
+    for server in site.servers:
+        if not server.is_running():
+            server.start()
 
 
 def eventually(condition, what, seconds=30):
@@ -595,8 +601,10 @@ def test_table_renamed(site, trial):
         for _ in range(2):
             with run.trouble():
                 site.rename_table(site.primary, "alias", "away")
-                run.watch(0.4)
-                site.rename_table(site.primary, "away", "alias")
+                try:
+                    run.watch(0.4)
+                finally:
+                    site.rename_table(site.primary, "away", "alias")
 
 
 def test_table_locked(site, trial):
@@ -677,8 +685,6 @@ def test_sleeping_keys(site, trial):
 
 @pytest.fixture(scope="module")
 def pooler(site):
-    if site.driver != "pgsql":
-        pytest.skip("PgBouncer is PostgreSQL's")
     if PgBouncer.why_not():
         pytest.skip(PgBouncer.why_not())
     with PgBouncer(site.primary) as server:
@@ -723,14 +729,10 @@ def test_restarted_while_reloading(site, trial):
 
 def test_started_before_the_server(site, trial):
     site.primary.stop()
-    try:
-        with trial(in_trouble=True) as run:
-            run.watch(0.5)
-            assert run.load.count("known", "later") and not run.load.count("known")
-            with run.trouble():
-                site.primary.start()
-    finally:
-        if not site.primary.is_running():
+    with trial(in_trouble=True) as run:
+        run.watch(0.5)
+        assert run.load.count("known", "later") and not run.load.count("known")
+        with run.trouble():
             site.primary.start()
 
 
