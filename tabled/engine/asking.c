@@ -73,7 +73,7 @@ void connection_ask(struct connection *connection, struct line *line, uint64_t n
 	connection->line_answers = connection->asks[0]->home->answers;
 	pool->busy++;
 	pool->suspects_asked += connection->asks_suspect;
-	connection->is_pressed = pool->lines.waiting > 0;
+	connection->is_pressed = pool->lines.waiting > pool->lines.suspects;
 	pool->total.batches++;
 	pool->total.questions += count;
 	/* The one that was used last is used again: the others may go. */

@@ -119,6 +119,7 @@ void lines_append(struct lines *lines, struct ask *ask, bool is_suspect)
 		behind = behind == ask->line->asks ? NULL : behind->prev;
 	DL_APPEND_ELEM(ask->line->asks, behind, ask);
 	lines->waiting++;
+	lines->suspects += ask->line == lines_suspect(lines);
 }
 
 void lines_put_back(struct lines *lines, struct ask *ask, size_t share)
@@ -133,13 +134,15 @@ void lines_put_back(struct lines *lines, struct ask *ask, size_t share)
 		before = before->next;
 	DL_PREPEND_ELEM(ask->line->asks, before, ask);
 	lines->waiting++;
+	lines->suspects += ask->line == lines_suspect(lines);
 }
 
 void lines_remove(struct lines *lines, struct ask *ask)
 {
 	DL_DELETE(ask->line->asks, ask);
-	ask->line = NULL;
 	lines->waiting--;
+	lines->suspects -= ask->line == lines_suspect(lines);
+	ask->line = NULL;
 }
 
 static bool is_same_question(const struct question *one, const struct question *other)

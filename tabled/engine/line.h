@@ -20,8 +20,8 @@ struct line {
 struct lines {
 	struct line **items; /* owned; the first is for suspects, then one for each statement id */
 	size_t count;
-	size_t waiting; /* questions, in all */
-	uint64_t order; /* of the next to come */
+	size_t waiting, suspects; /* questions: all of them, and those in the first line */
+	uint64_t order;           /* of the next to come */
 };
 
 void lines_finish(struct lines *lines);

@@ -161,11 +161,12 @@ void pool_dispatch(struct pool *pool, uint64_t now)
 static bool is_overloaded(const struct pool *pool, const struct ask *ask, uint64_t now)
 {
 	uint64_t left = ask->deadline > now ? ask->deadline - now : 0;
+	size_t before = pool->lines.waiting - pool->lines.suspects;
 	uint64_t wait;
 
-	if (!pool->answered)
+	if (!before || !pool->answered)
 		return false;
-	wait = pool->lines.waiting * pool->spent / pool->answered / (pool->live ? pool->live : 1);
+	wait = before * pool->spent / pool->answered / (pool->live ? pool->live : 1);
 	return wait > left - left / MANY_PATIENCE;
 }
 
@@ -192,7 +193,7 @@ void pool_ask(struct pool *pool, struct ask *ask, uint64_t now)
 		ask->share = 1;
 	if (pool->source->state == SOURCE_DOWN)
 		source_fail_ask(pool->source, ask, now); /* it is tried in the background */
-	else if (pool->lines.waiting && is_overloaded(pool, ask, now))
+	else if (!set_aside && is_overloaded(pool, ask, now))
 		pool_shed(pool, ask, now);
 	else
 		lines_append(&pool->lines, ask, set_aside);

@@ -1006,6 +1006,31 @@ START_TEST(overload_is_refused_at_once)
 }
 END_TEST
 
+/* Suspects have a line of their own, and nobody else waits behind it. */
+START_TEST(waiting_suspects_are_no_overload)
+{
+	enum { COUNT = 100 };
+	static const char *const keys[] = {"p1", "n"};
+
+	server.pool = 1;
+	server.batch = 2;
+	stage_start();
+	ask_many(keys, 2);
+	stage_settle();
+	call_end(&calls[0], BROKEN);
+	call_end(&calls[1], NOT_FOUND);
+	set_pace(100);
+	for (size_t i = 0; i < COUNT; i++)
+		call_begin(&calls[i], "p1");
+	ck_assert_uint_eq(stage_status().waiting, COUNT);
+	call_begin(&calls[COUNT], "n");
+	ck_assert_uint_eq(stage_status().shed, 0);
+	stage_settle();
+	end_all(COUNT, BROKEN);
+	call_end(&calls[COUNT], NOT_FOUND);
+}
+END_TEST
+
 /* One query that took long says nothing of the others, least of all of those in batches. */
 START_TEST(one_slow_question_is_no_overload)
 {
@@ -1274,6 +1299,7 @@ static void add_deadlines(TCase *tcase)
 	tcase_add_test(tcase, a_batch_ends_with_its_oldest);
 	tcase_add_test(tcase, expired_questions_are_not_asked);
 	tcase_add_test(tcase, overload_is_refused_at_once);
+	tcase_add_test(tcase, waiting_suspects_are_no_overload);
 	tcase_add_test(tcase, one_slow_question_is_no_overload);
 	tcase_add_test(tcase, overload_does_not_break_down);
 }
