@@ -11,14 +11,12 @@
  * alone, which tells the types of its columns; and what can't be asked together goes one by one.
  */
 #include "base/clock.h"
-#include "base/memory.h"
 #include "mysql_connect.h"
 #include "mysql_sql.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -44,10 +42,8 @@ enum step { STEP_QUERY, STEP_ROW, STEP_NEXT, STEP_PREPARE, STEP_FORGET };
 
 struct mysql_conn {
 	MYSQL *db;
-	int fd;              /* a duplicate: the library closes its own when it likes */
-	bool pads;           /* sql_mode has it that texts of type CHAR are padded */
-	struct known *known; /* by statement id */
-	size_t known_room;
+	int fd;           /* a duplicate: the library closes its own when it likes */
+	struct buf known; /* a struct known for each statement */
 
 	struct batch *batch; /* the one that runs; the rest is about it */
 	struct batch part;   /* those of its questions that are asked just now */
@@ -111,15 +107,7 @@ static bool end(struct mysql_conn *conn, enum progress progress)
 
 static struct known *known_of(struct mysql_conn *conn, const struct statement *statement)
 {
-	if (statement->id >= conn->known_room) {
-		size_t room = statement->id + 8;
-
-		conn->known = memory_resize(conn->known, room * sizeof(*conn->known));
-		memset(conn->known + conn->known_room, 0,
-			(room - conn->known_room) * sizeof(*conn->known));
-		conn->known_room = room;
-	}
-	return &conn->known[statement->id];
+	return statement_slot(&conn->known, statement, sizeof(struct known));
 }
 
 /* So many questions are left: how many may be asked in one query? */
@@ -217,15 +205,8 @@ static void note_trouble(struct mysql_conn *conn, enum fault fault, const char *
 
 /* Results. */
 
-/* Does a UNION bring the column's values as they are? It drops zeros of ZEROFILL, and padding. */
-static bool stays_in_union(const struct mysql_conn *conn, const MYSQL_FIELD *field)
-{
-	if (field->flags & ZEROFILL_FLAG)
-		return false;
-	return !conn->pads || field->type != MYSQL_TYPE_STRING;
-}
-
-/* Learns from a query for one key how it may be asked for several. */
+/* Learns from a query for one key how it may be asked for several. A UNION drops zeros of ZEROFILL.
+ */
 static void learn(struct mysql_conn *conn)
 {
 	const struct statement *statement = conn->part.questions[0].statement;
@@ -235,8 +216,8 @@ static void learn(struct mysql_conn *conn)
 		return;
 	together = mysql_may_number(statement);
 	for (unsigned i = 0; i < mysql_num_fields(conn->result); i++)
-		together =
-			together && stays_in_union(conn, mysql_fetch_field_direct(conn->result, i));
+		together = together &&
+			   !(mysql_fetch_field_direct(conn->result, i)->flags & ZEROFILL_FLAG);
 	know(conn, together ? WAY_TOGETHER : WAY_ALONE);
 }
 
@@ -247,7 +228,7 @@ static bool after_result(struct mysql_conn *conn)
 		conn->step = STEP_NEXT;
 		return true;
 	}
-	if (conn->results == 0)
+	if (conn->results == 0 && conn->part.questions[0].statement->part_count)
 		note_trouble(conn, FAULT_QUERY, "the query brings no rows: it is no SELECT");
 	if (conn->trouble)
 		return fail_with(conn, conn->trouble_fault, conn->trouble);
@@ -446,7 +427,7 @@ static int conn_open(
 	struct mysql_conn *conn = opaque;
 
 	conn->fd = -1;
-	if (mysql_connect_to(config, server, &conn->db, &conn->pads, why) < 0)
+	if (mysql_connect_to(config, server, &conn->db, why) < 0)
 		return -1;
 	conn->fd = fcntl(mysql_get_socket(conn->db), F_DUPFD_CLOEXEC, 0);
 	return conn->fd < 0 ? error_set(why, "%s", strerror(errno)) : 0;
@@ -467,7 +448,7 @@ static void conn_close(void *opaque)
 	mysql_close(conn->db);
 	if (conn->fd >= 0)
 		close(conn->fd);
-	free(conn->known);
+	buf_finish(&conn->known);
 	buf_wipe(&conn->sql);
 }
 

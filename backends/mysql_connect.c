@@ -408,16 +408,14 @@ static int check_role(struct login *login)
  * the character set and autocommit for each. Answers depend on nothing else; without autocommit
  * they would be those of the connection's first minute for ever.
  */
-static int set_up_session(struct login *login, char *mode, size_t size)
+static int set_up_session(struct login *login)
 {
 	if (tell(login, "SET NAMES utf8mb4") < 0 || tell(login, "SET autocommit = 1") < 0)
 		return -1;
 	if (login->server->settings->read_only &&
 		tell(login, "SET SESSION TRANSACTION READ ONLY") < 0)
 		return -1;
-	if (set_time_limit(login) < 0 || check_role(login) < 0)
-		return -1;
-	return ask(login, "SELECT @@sql_mode", mode, size) ? explain(login) : 0;
+	return set_time_limit(login) < 0 ? -1 : check_role(login);
 }
 
 static int set_options(struct login *login, const struct mysql_config *config)
@@ -458,13 +456,12 @@ static enum server_tls effective_tls(const struct mysql_config *config, const st
 }
 
 int mysql_connect_to(const struct mysql_config *config, const struct server *server, MYSQL **ret_db,
-	bool *ret_pads, struct error *why)
+	struct error *why)
 {
 	struct login login = {.server = server,
 		.tls = effective_tls(config, server),
 		.deadline = clock_ms() + (uint64_t)server->settings->connect_timeout,
 		.why = why};
-	char mode[1000] = "";
 	my_bool no = 0;
 	int result;
 
@@ -482,7 +479,5 @@ int mysql_connect_to(const struct mysql_config *config, const struct server *ser
 	mysql_optionsv(login.db, MYSQL_OPT_RECONNECT, &no);
 	if (fcntl(mysql_get_socket(login.db), F_SETFL, O_NONBLOCK) < 0)
 		return error_set(why, "%s", strerror(errno));
-	result = set_up_session(&login, mode, sizeof(mode));
-	*ret_pads = strstr(mode, "PAD_CHAR_TO_FULL_LENGTH") != NULL;
-	return result;
+	return set_up_session(&login);
 }

@@ -17,10 +17,9 @@ extern const struct setting mysql_settings[];
 
 /*
  * Connects and logs in. ret_db is for the caller to close, whatever comes of it; its socket never
- * blocks. ret_pads: texts of type CHAR come with their blanks (sql_mode). Returns -1 with `why`, in
- * which there is no password.
+ * blocks. Returns -1 with `why`, in which there is no password.
  */
 int mysql_connect_to(const struct mysql_config *config, const struct server *server, MYSQL **ret_db,
-	bool *ret_pads, struct error *why);
+	struct error *why);
 
 #endif

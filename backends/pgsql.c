@@ -6,13 +6,13 @@
  * and so reaches one and the same server behind a pooler. A statement is described before it is
  * asked; that tells the types of its parameters, and that it brings rows at all. After a minute it
  * is described anew, since not every change of a schema is an error to what was prepared before it.
+ * A command of the engine's own is sent as it is.
  */
 #include "pgsql_connect.h"
 #include "pgsql_fault.h"
 #include "pgsql_statement.h"
 
 #include "base/clock.h"
-#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,23 +24,22 @@
 enum { FRESH_MS = 60000 };
 
 /* The steps of a batch; what is known from the batch before is not asked again. */
-enum step { STEP_DESCRIBE, STEP_TYPES, STEP_ASK };
+enum step { STEP_DESCRIBE, STEP_TYPES, STEP_ASK, STEP_COMMAND };
 
 struct pgsql_conn {
 	PGconn *db;
 	PGcancel *canceller;
-	int fd;                              /* a duplicate: libpq closes its own when it likes */
-	bool is_read_only;                   /* or was meant to be */
-	bool by_name;                        /* statements are prepared by their names … */
-	bool may_forgo;                      /* … as long as no pooler loses them */
-	struct buf settings;                 /* SQL that has to go before each question … */
-	bool needs_settings;                 /* … if the session does not have them */
-	struct pgsql_statement **statements; /* by id */
-	size_t statement_room;
+	int fd;                    /* a duplicate: libpq closes its own when it likes */
+	bool is_read_only;         /* or was meant to be */
+	bool by_name;              /* statements are prepared by their names … */
+	bool may_forgo;            /* … as long as no pooler loses them */
+	struct buf settings;       /* SQL that has to go before each question … */
+	bool needs_settings;       /* … if the session does not have them */
+	struct buf statements;     /* a struct pgsql_statement * for each */
 	struct buf text, pointers; /* values that are sent; cells that have come */
 
-	struct batch *batch; /* the one that runs, and so all below */
-	struct pgsql_statement *asked;
+	struct batch *batch;           /* the one that runs, and so all below */
+	struct pgsql_statement *asked; /* NULL: a command */
 	enum step step;
 	bool is_fresh;         /* described for this very batch */
 	bool has_answer;       /* rows, or that there are none */
@@ -74,10 +73,11 @@ static int pgsql_open(
 static void pgsql_close(void *opaque)
 {
 	struct pgsql_conn *conn = opaque;
+	struct pgsql_statement **statements = (struct pgsql_statement **)conn->statements.data;
 
-	for (size_t i = 0; i < conn->statement_room; i++)
-		pgsql_statement_destroy(conn->statements[i]);
-	free(conn->statements);
+	for (size_t i = 0; i < conn->statements.size / sizeof(*statements); i++)
+		pgsql_statement_destroy(statements[i]);
+	buf_finish(&conn->statements);
 	PQclear(conn->error);
 	PQfreeCancel(conn->canceller);
 	PQfinish(conn->db);
@@ -106,16 +106,9 @@ static int pgsql_fd(const void *opaque)
 static struct pgsql_statement *find_statement(
 	struct pgsql_conn *conn, const struct statement *statement)
 {
-	struct pgsql_statement **found;
+	struct pgsql_statement **found =
+		statement_slot(&conn->statements, statement, sizeof(*found));
 
-	if (statement->id >= conn->statement_room) {
-		size_t room = statement->id + 8, old = conn->statement_room;
-
-		conn->statements = memory_resize(conn->statements, room * sizeof(*found));
-		memset(conn->statements + old, 0, (room - old) * sizeof(*found));
-		conn->statement_room = room;
-	}
-	found = &conn->statements[statement->id];
 	if (!*found)
 		*found = pgsql_statement_create(statement);
 	return *found;
@@ -173,6 +166,25 @@ static bool send_prepare(struct pgsql_conn *conn, struct pgsql_sql *sql, const c
 	return PQsendPrepare(conn->db, name, sql->text.data, 0, NULL);
 }
 
+/*
+ * LISTEN, for one. A pooler would take it, and let nothing be heard: it gives each transaction
+ * another connection, and to each of its clients a process number that is none of the server's.
+ */
+static bool send_command(struct pgsql_conn *conn)
+{
+	const char *command = conn->batch->questions[0].statement->text;
+	char guard[200];
+
+	snprintf(guard, sizeof(guard),
+		"SELECT CASE pg_backend_pid() WHEN %d THEN 0 ELSE "
+		"('LISTEN hears nothing through a pooler, as process ' || pg_backend_pid())::int "
+		"END",
+		PQbackendPID(conn->db));
+	if (strncmp(command, "LISTEN ", 7) == 0 && !send_before(conn, guard))
+		return false;
+	return PQsendQueryParams(conn->db, command, 0, NULL, NULL, NULL, NULL, 0);
+}
+
 static bool send_step(struct pgsql_conn *conn)
 {
 	struct pgsql_statement *asked = conn->asked;
@@ -214,7 +226,9 @@ static enum progress proceed(struct pgsql_conn *conn)
 	struct pgsql_statement *asked = conn->asked;
 
 	conn->step = STEP_ASK;
-	if (!asked->types.size) {
+	if (!asked) {
+		conn->step = STEP_COMMAND;
+	} else if (!asked->types.size) {
 		conn->step = STEP_DESCRIBE;
 		pgsql_statement_make_alone(asked, buf_slice(&conn->settings));
 		buf_clear(&asked->many.text);
@@ -223,8 +237,8 @@ static enum progress proceed(struct pgsql_conn *conn)
 	}
 	conn->has_answer = conn->has_stray_row = false;
 	conn->new = NULL;
-	if ((conn->needs_settings && !send_before(conn, conn->settings.data)) || !send_step(conn) ||
-		!PQpipelineSync(conn->db))
+	if ((conn->needs_settings && !send_before(conn, conn->settings.data)) ||
+		!(asked ? send_step(conn) : send_command(conn)) || !PQpipelineSync(conn->db))
 		return fail(conn, FAULT_CONNECTION);
 	stream_rows(conn);
 	return flush(conn);
@@ -236,8 +250,10 @@ static enum progress pgsql_start(void *opaque, struct batch *batch)
 	const struct statement *statement = batch->questions[0].statement;
 
 	conn->batch = batch;
-	conn->asked = find_statement(conn, statement);
 	conn->is_fresh = false;
+	conn->asked = statement->part_count ? find_statement(conn, statement) : NULL;
+	if (!conn->asked)
+		return proceed(conn);
 	if (batch->count > 1 && (!statement->params || conn->asked->is_alone))
 		return end(conn, SPLIT);
 	if (!batch->only_check && pgsql_has_nul(batch))
@@ -284,7 +300,7 @@ static void take_result(struct pgsql_conn *conn, const PGresult *result)
 		pgsql_statement_take_types(conn->asked, result);
 	} else if (conn->step == STEP_TYPES) {
 		pgsql_statement_make_many(conn->asked, result, buf_slice(&conn->settings));
-	} else if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+	} else if (conn->step == STEP_ASK && PQresultStatus(result) != PGRES_COMMAND_OK) {
 		conn->has_answer = true;
 		for (int row = 0; row < PQntuples(result); row++)
 			take_row(conn, result, row);
@@ -303,6 +319,8 @@ static enum progress take_error(struct pgsql_conn *conn)
 {
 	enum fault fault = pgsql_fault(conn->error, conn->is_read_only);
 
+	if (!conn->asked)
+		return fail(conn, fault);
 	if (conn->by_name && conn->may_forgo &&
 		(pgsql_error_is(conn->error, "26000") || pgsql_error_is(conn->error, "42P05"))) {
 		conn->by_name = false;
@@ -328,6 +346,8 @@ static enum progress take_sync(struct pgsql_conn *conn)
 	conn->before = 0;
 	if (conn->error)
 		return take_error(conn);
+	if (conn->step == STEP_COMMAND)
+		return end(conn, batch_finish(conn->batch));
 	if (conn->has_stray_row)
 		return end(conn, batch_fail(conn->batch, FAULT_MOMENT,
 					 "the server brings a row that nobody asked for"));
@@ -404,6 +424,19 @@ static enum progress pgsql_advance(void *opaque)
 	return progress;
 }
 
+static bool pgsql_rang(void *opaque)
+{
+	struct pgsql_conn *conn = opaque;
+	PGnotify *notify;
+	bool has_rung = false;
+
+	while ((notify = PQnotifies(conn->db))) {
+		has_rung = true;
+		PQfreemem(notify);
+	}
+	return has_rung;
+}
+
 static const struct dialect pgsql_dialect = {
 	.placeholder = '$', .numbered = true, .dollar_quotes = true};
 
@@ -419,6 +452,7 @@ const struct backend pgsql_backend = {
 	.open = pgsql_open,
 	.start = pgsql_start,
 	.advance = pgsql_advance,
+	.rang = pgsql_rang,
 	.fd = pgsql_fd,
 	.cancel = pgsql_cancel,
 	.close = pgsql_close,

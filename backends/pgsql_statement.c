@@ -143,18 +143,27 @@ bool pgsql_has_nul(const struct batch *batch)
 	return false;
 }
 
+/* A quote or a backslash would end a quoted element, or escape: each gets a backslash before it. */
+static void add_element(struct buf *out, struct slice value)
+{
+	size_t from = 0;
+
+	for (size_t at = 0; at < value.size; at++) {
+		if (value.data[at] != '"' && value.data[at] != '\\')
+			continue;
+		buf_add(out, value.data + from, at - from);
+		buf_add_byte(out, '\\');
+		from = at;
+	}
+	buf_add(out, value.data + from, value.size - from);
+}
+
 /* A parameter's values of all questions: {"one","two"}. */
 static void add_array(struct buf *out, const struct batch *batch, size_t param)
 {
 	for (size_t i = 0; i < batch->count; i++) {
-		struct slice value = batch->questions[i].params[param];
-
 		buf_add_string(out, i ? "\",\"" : "{\"");
-		for (size_t at = 0; at < value.size; at++) {
-			if (value.data[at] == '"' || value.data[at] == '\\')
-				buf_add_byte(out, '\\');
-			buf_add_byte(out, value.data[at]);
-		}
+		add_element(out, batch->questions[i].params[param]);
 	}
 	buf_add_string(out, "\"}");
 }

@@ -46,9 +46,9 @@ struct sqlite_conn {
 	struct stat file;           /* as it was seen last, to see what SQLite would not */
 	char version[VERSION_SIZE]; /* from its header, then */
 	bool asked;                 /* there was a batch: pages of the file may be kept */
-	sqlite3_stmt **statements;  /* by statement id */
-	size_t statement_room;
+	struct buf statements;      /* a sqlite3_stmt * for each that was asked */
 	sqlite3_stmt *begin, *commit;
+	bool for_writing;  /* transactions are whose statements begin them */
 	bool reading;      /* a read transaction is open */
 	bool damaged;      /* a page could not be read: the next batch gets a new handle */
 	uint64_t deadline; /* of the batch that runs, ms */
@@ -127,22 +127,18 @@ static int explain(const struct sqlite_conn *conn, int code, struct error *why)
 	}
 }
 
-static int sqlite_open(
-	void *opaque, const void *config, const struct server *server, struct error *why)
+static int open_file(struct sqlite_conn *conn, const struct sqlite_config *settings, int flags,
+	struct error *why)
 {
-	struct sqlite_conn *conn = opaque;
-	const struct sqlite_config *settings = config;
 	const char *path = settings->path;
 	char *uri;
 	int code;
 
-	(void)server;
-	conn->config = config;
+	conn->config = settings;
 	if (stat(path, &conn->file) < 0)
 		return error_set(why, "%s: %s", path, strerror(errno));
 	uri = path_to_uri(path, settings->immutable ? "?immutable=1" : "");
-	code = sqlite3_open_v2(
-		uri, &conn->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	code = sqlite3_open_v2(uri, &conn->db, flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	free(uri);
 	if (code != SQLITE_OK)
 		return explain(conn, code, why);
@@ -156,13 +152,34 @@ static int sqlite_open(
 	return code == SQLITE_OK ? 0 : explain(conn, code, why);
 }
 
-static void sqlite_close(void *opaque)
+static int sqlite_open(
+	void *opaque, const void *config, const struct server *server, struct error *why)
+{
+	(void)server;
+	return open_file(opaque, config, SQLITE_OPEN_READONLY, why);
+}
+
+static int sqlite_open_for_writing(
+	void *opaque, const void *config, const struct server *server, struct error *why)
 {
 	struct sqlite_conn *conn = opaque;
 
-	for (size_t i = 0; i < conn->statement_room; i++)
-		sqlite3_finalize(conn->statements[i]);
-	free(conn->statements);
+	(void)server;
+	conn->for_writing = true;
+	if (open_file(conn, config, SQLITE_OPEN_READWRITE, why) < 0)
+		return -1;
+	sqlite3_exec(conn->db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+	return 0;
+}
+
+static void sqlite_close(void *opaque)
+{
+	struct sqlite_conn *conn = opaque;
+	sqlite3_stmt **statements = (sqlite3_stmt **)conn->statements.data;
+
+	for (size_t i = 0; i < conn->statements.size / sizeof(*statements); i++)
+		sqlite3_finalize(statements[i]);
+	buf_finish(&conn->statements);
 	sqlite3_finalize(conn->begin);
 	sqlite3_finalize(conn->commit);
 	sqlite3_close(conn->db);
@@ -247,25 +264,11 @@ static enum progress fail(
 	return DONE;
 }
 
-static sqlite3_stmt **statement_slot(struct sqlite_conn *conn, size_t id)
-{
-	if (id >= conn->statement_room) {
-		size_t room = id + 8;
-
-		conn->statements =
-			memory_resize(conn->statements, room * sizeof(*conn->statements));
-		memset(conn->statements + conn->statement_room, 0,
-			(room - conn->statement_room) * sizeof(*conn->statements));
-		conn->statement_room = room;
-	}
-	return &conn->statements[id];
-}
-
 /* The prepared statement, or NULL with ret_progress set and the question answered. */
 static sqlite3_stmt *prepare(
 	struct sqlite_conn *conn, struct question *question, enum progress *ret_progress)
 {
-	sqlite3_stmt **slot = statement_slot(conn, question->statement->id);
+	sqlite3_stmt **slot = statement_slot(&conn->statements, question->statement, sizeof(*slot));
 	int code;
 
 	if (*slot)
@@ -277,7 +280,7 @@ static sqlite3_stmt *prepare(
 		*ret_progress = fail(conn, question, code, BROKEN);
 		return NULL;
 	}
-	if (!sqlite3_stmt_readonly(*slot)) {
+	if (!conn->for_writing && !sqlite3_stmt_readonly(*slot)) {
 		error_set(question->why, "the query would change the database");
 		sqlite3_finalize(*slot);
 		*slot = NULL;
@@ -376,6 +379,8 @@ static int begin_reading(struct sqlite_conn *conn, struct error *why)
 		return 0;
 	if (check_file(conn, why) < 0)
 		return -1;
+	if (conn->for_writing)
+		return 0;
 	sqlite3_step(conn->begin);
 	code = sqlite3_reset(conn->begin);
 	conn->reading = code == SQLITE_OK;
@@ -403,7 +408,7 @@ static enum progress sqlite_start(void *opaque, struct batch *batch)
 }
 
 static const struct dialect sqlite_dialect = {
-	.placeholder = '?', .numbered = true, .double_quoted_text = true};
+	.placeholder = '?', .numbered = true, .double_quoted_text = true, .bracket_names = true};
 
 const struct backend sqlite_backend = {
 	.name = "sqlite",
@@ -413,6 +418,7 @@ const struct backend sqlite_backend = {
 	.dialect = &sqlite_dialect,
 	.first_column_only = true,
 	.open = sqlite_open,
+	.open_for_writing = sqlite_open_for_writing,
 	.start = sqlite_start,
 	.rest = sqlite_rest,
 	.close = sqlite_close,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WIDTH_MOST = 99 }; /* of a number; no key has more digits than that */
+
 static struct piece piece_add(struct buf *buf, struct slice slice)
 {
 	struct piece piece = {.at = buf->size, .size = (uint32_t)slice.size};
@@ -89,8 +91,22 @@ static int read_file(
 	return result;
 }
 
+/* Takes the digits of "%08d": so many digits at least, with zeros in front. */
+static int read_width(const char **at)
+{
+	int width = 0;
+
+	if (**at != '0')
+		return 0;
+	while (**at >= '0' && **at <= '9' && width <= WIDTH_MOST / 10)
+		width = width * 10 + *(*at)++ - '0';
+	return width;
+}
+
 static int expand_pattern(struct buf *out, const char *pattern, size_t number, struct error *why)
 {
+	int width;
+
 	buf_clear(out);
 	for (const char *at = pattern; *at; at++) {
 		if (*at != '%') {
@@ -98,12 +114,16 @@ static int expand_pattern(struct buf *out, const char *pattern, size_t number, s
 			continue;
 		}
 		at++;
-		if (*at == 'd')
-			buf_add_format(out, "%zu", number);
-		else if (*at == '%')
+		if (*at == '%') {
 			buf_add_byte(out, '%');
-		else
-			return error_set(why, "-K %s: after %% only d or %% may follow", pattern);
+			continue;
+		}
+		width = read_width(&at);
+		if (*at != 'd')
+			return error_set(why,
+				"-K %s: after %% only d or %% may follow, or a width, as in %%08d",
+				pattern);
+		buf_add_format(out, "%0*zu", width, number);
 	}
 	return 0;
 }

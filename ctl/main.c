@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "client.h"
+#include "cache.h"
+#include "command.h"
 #include "config.h"
+#include "feed.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -19,45 +21,17 @@ static const char usage[] =
 	"  get [--explain] MAP KEY...   looks keys up; - reads them from standard input\n"
 	"  status [--json]              what tabled is doing\n"
 	"  reload                       applies the changed configuration\n"
+	"  cache [--json]               what the cache has, and its hottest keys\n"
+	"  flush [MAP [KEY]]            has the cache forget a key, a map or everything\n"
+	"  feed install [--dry-run] SOURCE   makes the triggers of the change feed in the "
+	"database\n"
+	"  feed remove [--dry-run] SOURCE    takes them away\n"
+	"  feed status SOURCE                which maps the feed covers, and why others are not\n"
 	"options:\n"
 	"  -c FILE    the configuration of tabled, to find its control socket\n"
 	"             (default: " DEFAULT_PATH ")\n"
 	"  -s SOCKET  the control socket itself: unix:/path, inet:host:port or /path\n"
 	"exit status: 0 found (or done), 1 not found, 2 error\n";
-
-/* As postmap has them, for scripts. */
-enum exit_status { EXIT_FOUND = 0, EXIT_NOT_FOUND = 1, EXIT_ERROR = 2 };
-
-static enum exit_status fail(const char *text)
-{
-	fprintf(stderr, "tabledctl: %s\n", text);
-	return EXIT_ERROR;
-}
-
-static const char *string_of(json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
-/* Asks, and says on stderr what went wrong if it did: then NULL. */
-static json_t *ask(struct client *client, json_t *command)
-{
-	struct error why;
-	json_t *answer = client_ask(client, command, &why);
-
-	if (!answer) {
-		fail(why.text);
-		return NULL;
-	}
-	if (strcmp(string_of(answer, "status"), "error") == 0) {
-		fail(string_of(answer, "text"));
-		json_decref(answer);
-		return NULL;
-	}
-	return answer;
-}
 
 struct get_options {
 	const char *map;
@@ -71,14 +45,14 @@ static void print_steps(json_t *answer)
 	size_t at;
 
 	json_array_foreach(json_object_get(answer, "steps"), at, step)
-		printf("  %s\ttable %s\t%s\n", string_of(step, "form"), string_of(step, "table"),
-			string_of(step, "outcome"));
+		printf("  %s\ttable %s\t%s\n", command_text(step, "form"),
+			command_text(step, "table"), command_text(step, "outcome"));
 }
 
 static enum exit_status print_answer(
 	const struct get_options *options, const char *key, json_t *answer)
 {
-	const char *status = string_of(answer, "status"), *text = string_of(answer, "text");
+	const char *status = command_text(answer, "status"), *text = command_text(answer, "text");
 	bool found = strcmp(status, "found") == 0;
 
 	if (options->explain) {
@@ -108,8 +82,9 @@ static enum exit_status get_key(
 		fprintf(stderr, "tabledctl: %s: not valid UTF-8, which is in no table\n", key);
 		return EXIT_NOT_FOUND;
 	}
-	answer = ask(client, json_pack("{s:s, s:s, s:s, s:b}", "command", "get", "map",
-				     options->map, "key", key, "explain", options->explain));
+	answer =
+		command_ask(client, json_pack("{s:s, s:s, s:s, s:b}", "command", "get", "map",
+					    options->map, "key", key, "explain", options->explain));
 	if (!answer)
 		return EXIT_ERROR;
 	status = print_answer(options, key, answer);
@@ -149,7 +124,7 @@ static enum exit_status run_get(struct client *client, int argc, char **argv)
 
 	for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
 		if (strcmp(argv[at], "--explain") != 0)
-			return fail("get has no option but --explain");
+			return command_fail("get has no option but --explain");
 		options.explain = true;
 	}
 	/* The option may also stand last, where people add it. */
@@ -158,7 +133,7 @@ static enum exit_status run_get(struct client *client, int argc, char **argv)
 		argc--;
 	}
 	if (argc - at < 2)
-		return fail("get needs a map and at least one key (or -)");
+		return command_fail("get needs a map and at least one key (or -)");
 	options.map = argv[at++];
 	options.show_keys = argc - at > 1 || strcmp(argv[at], "-") == 0;
 	for (; at < argc; at++)
@@ -178,30 +153,64 @@ static void print_counts(json_t *object)
 	putchar('\n');
 }
 
+/* "4 workers with 3 + 2 + 2 + 2 clients", whose sum nobody needs to be told. */
+static void print_workers(json_t *status)
+{
+	json_t *share;
+	size_t at;
+
+	printf("%" JSON_INTEGER_FORMAT " workers with ",
+		json_integer_value(json_object_get(status, "workers")));
+	json_array_foreach(json_object_get(status, "clients"), at, share)
+		printf("%s%" JSON_INTEGER_FORMAT, at ? " + " : "", json_integer_value(share));
+	puts(" clients");
+}
+
+/* What is wrong with a feed, or that it is well; nothing where there is none. */
+static void print_feed(json_t *feed)
+{
+	const char *why = command_text(feed, "why");
+
+	if (feed && strcmp(command_text(feed, "state"), "off") != 0)
+		printf(", feed %s%s%s", command_text(feed, "state"), *why ? ": " : "", why);
+}
+
+/* Answers from the cache, of a map that has a table of its own. */
+static void print_hits(json_t *cache)
+{
+	if (cache)
+		printf("  hits=%" JSON_INTEGER_FORMAT,
+			json_integer_value(json_object_get(cache, "hits")));
+}
+
 static void print_status(json_t *status)
 {
 	json_t *item;
 	size_t at;
 
 	printf("tabled %s, pid %" JSON_INTEGER_FORMAT ", up %" JSON_INTEGER_FORMAT " s, %s\n",
-		string_of(status, "version"), json_integer_value(json_object_get(status, "pid")),
+		command_text(status, "version"), json_integer_value(json_object_get(status, "pid")),
 		json_integer_value(json_object_get(status, "uptime")),
-		string_of(status, "configuration"));
+		command_text(status, "configuration"));
+	if (json_integer_value(json_object_get(status, "workers")) > 1)
+		print_workers(status);
 	json_array_foreach(json_object_get(status, "sources"), at, item)
 	{
-		printf("source %s (%s): %s%s%s", string_of(item, "name"), string_of(item, "driver"),
-			string_of(item, "state"), *string_of(item, "reason") ? ": " : "",
-			string_of(item, "reason"));
+		printf("source %s (%s): %s%s%s", command_text(item, "name"),
+			command_text(item, "driver"), command_text(item, "state"),
+			*command_text(item, "reason") ? ": " : "", command_text(item, "reason"));
+		print_feed(json_object_get(item, "feed"));
 		print_counts(json_object_get(item, "pool"));
 	}
 	json_array_foreach(json_object_get(status, "maps"), at, item)
 	{
-		printf("map %s:", string_of(item, "name"));
+		printf("map %s:", command_text(item, "name"));
+		print_hits(json_object_get(item, "cache"));
 		print_counts(item);
 	}
 	json_array_foreach(json_object_get(status, "listeners"), at, item)
 	{
-		printf("%s %s:", string_of(item, "protocol"), string_of(item, "address"));
+		printf("%s %s:", command_text(item, "protocol"), command_text(item, "address"));
 		print_counts(item);
 	}
 }
@@ -211,13 +220,12 @@ static enum exit_status run_status(struct client *client, int argc, char **argv)
 	json_t *answer;
 
 	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--json") != 0))
-		return fail("status has no option but --json");
-	answer = ask(client, json_pack("{s:s}", "command", "status"));
+		return command_fail("status has no option but --json");
+	answer = command_ask(client, json_pack("{s:s}", "command", "status"));
 	if (!answer)
 		return EXIT_ERROR;
 	if (argc == 2) {
-		json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		command_print_json(answer);
 	} else {
 		print_status(answer);
 	}
@@ -231,8 +239,8 @@ static enum exit_status run_reload(struct client *client, int argc, char **argv)
 
 	(void)argv;
 	if (argc > 1)
-		return fail("reload takes no argument");
-	answer = ask(client, json_pack("{s:s}", "command", "reload"));
+		return command_fail("reload takes no argument");
+	answer = command_ask(client, json_pack("{s:s}", "command", "reload"));
 	if (!answer)
 		return EXIT_ERROR;
 	json_decref(answer);
@@ -246,7 +254,26 @@ static const struct {
 	{"get", run_get},
 	{"status", run_status},
 	{"reload", run_reload},
+	{"cache", run_cache},
+	{"flush", run_flush},
 };
+
+/* Commands that need no running tabled: they go by the configuration at `path`. */
+static const struct {
+	const char *name;
+	int (*run)(const char *path, int argc, char **argv);
+} offline_commands[] = {
+	{"feed", feed_run},
+};
+
+/* Returns -1 if it is none of these. */
+static int run_offline(const char *path, int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(offline_commands) / sizeof(*offline_commands); i++)
+		if (strcmp(offline_commands[i].name, argv[0]) == 0)
+			return offline_commands[i].run(path, argc, argv);
+	return -1;
+}
 
 /* The address of the control socket in a configuration. Given to the caller. */
 static char *find_control(const char *path, struct error *why)
@@ -278,7 +305,7 @@ static enum exit_status run(const char *address, int argc, char **argv)
 		if (strcmp(commands[i].name, argv[0]) != 0)
 			continue;
 		if (client_open(&client, address, &why) < 0)
-			return fail(why.text);
+			return command_fail(why.text);
 		status = commands[i].run(&client, argc, argv);
 		client_close(&client);
 		return status;
@@ -302,7 +329,7 @@ int main(int argc, char **argv)
 	char *address = NULL;
 	enum exit_status status;
 	struct error why;
-	int option;
+	int option, offline;
 
 	while ((option = getopt(argc, argv, "+c:s:h")) != -1) {
 		if (option == 'c') {
@@ -321,9 +348,14 @@ int main(int argc, char **argv)
 	}
 	/* What there is to say about the configuration, the daemon says. */
 	log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
+	offline = run_offline(path, argc - optind, argv + optind);
+	if (offline >= 0) {
+		free(address);
+		return offline;
+	}
 	if (!address)
 		address = find_control(path, &why);
-	status = address ? run(address, argc - optind, argv + optind) : fail(why.text);
+	status = address ? run(address, argc - optind, argv + optind) : command_fail(why.text);
 	free(address);
 	return status;
 }

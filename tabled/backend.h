@@ -40,7 +40,7 @@ struct statement {
 	enum statement_kind kind;
 	bool ordered;                       /* holds the words ORDER BY, but no LIMIT */
 	const struct statement_part *parts; /* the same text, cut at its placeholders */
-	size_t part_count;
+	size_t part_count;                  /* 0: a command: see open_for_writing() and rang() */
 };
 
 /* One statement with its parameters, and what came of it. */
@@ -80,6 +80,7 @@ struct dialect {
 	bool double_quoted_text; /* "…" may be a string */
 	bool hash_comments;      /* # starts a comment */
 	bool dollar_quotes;      /* $tag$ … $tag$ */
+	bool bracket_names;      /* [x] is a quoted name */
 };
 
 struct backend {
@@ -106,6 +107,15 @@ struct backend {
 	 */
 	int (*open)(void *conn, const void *config, const struct server *server, struct error *why);
 
+	/*
+	 * The same, for programs that change the database by commands, which are statements without
+	 * parameters and parts: each is carried out as it stands, and NOT_FOUND says that it is
+	 * done. A transaction that one of them begins goes on until another one ends it. NULL:
+	 * open() does, if settings->read_only is no.
+	 */
+	int (*open_for_writing)(
+		void *conn, const void *config, const struct server *server, struct error *why);
+
 	/* Asks. One bad key is that question's BROKEN or TRY_LATER, never the connection's LOST. */
 	enum progress (*start)(void *conn, struct batch *batch);
 
@@ -117,6 +127,15 @@ struct backend {
 
 	/* Servers only: the descriptor to be watched. Stays the same from open() to close(). */
 	int (*fd)(const void *conn);
+
+	/*
+	 * Servers only: whether the server has rung since the last call, or since open(). To be
+	 * looked at whenever a batch or advance() is DONE. May be NULL: this one never rings.
+	 *
+	 * It rings where it was asked to, by the command "LISTEN name", for the life of the
+	 * connection. Through a pooler nobody would hear anything: there that is BROKEN.
+	 */
+	bool (*rang)(void *conn);
 
 	/*
 	 * Nothing will be asked for a moment: the worker is about to sleep. What was kept between
@@ -139,6 +158,12 @@ struct backend {
 
 /* All backends that were built, NULL at the end. Made from backends/meson.build. */
 extern const struct backend *const backends[];
+
+/*
+ * For drivers: what a connection knows of a statement, `size` bytes, at first all zero. `slots`
+ * holds them by the statements' ids; a slot is good until another statement's is asked for.
+ */
+void *statement_slot(struct buf *slots, const struct statement *statement, size_t size);
 
 /*
  * For drivers: what an error of the database says. The tables that sort codes are theirs; what

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 
 /* clang-format off */
@@ -15,8 +16,9 @@ static const struct setting global_setting_table[] = {
 	 .choices = "stderr|syslog", .help = "Where the log goes. On stderr each line begins with its level, such as <4>, which journald understands."},
 	{.name = "log_level", .type = SETTING_CHOICE, .offset = FIELD(log_level), .fallback = "info",
 	 .choices = "error|warning|info|debug", .help = "Lines less important than this are left out."},
-	{.name = "workers", .type = SETTING_NUMBER, .offset = FIELD(workers), .fallback = "1", .least = 1, .most = 64,
-	 .unused = true, .help = "Threads that answer lookups. This version has one."},
+	{.name = "workers", .type = SETTING_NUMBER, .offset = FIELD(workers), .fallback = "0", .least = 0, .most = 64,
+	 .help = "Threads that answer lookups, each with its own clients and its own connections to databases. "
+		 "0: as many as there are processors for tabled, at most 4. Needs a restart to change."},
 	{0}
 };
 #undef FIELD
@@ -50,6 +52,10 @@ size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 		.has_title = true,
 		.help = "A map: what clients ask by this name.",
 		.parts = {{map_setting_table, sizeof(struct map_settings)}}};
+	kinds[count++] = (struct config_kind){.keyword = "cache",
+		.is_single = true,
+		.help = "The cache of all maps.",
+		.parts = {{cache_setting_table, sizeof(struct cache_settings)}}};
 	for (const struct proto *const *proto = protos; *proto; proto++) {
 		struct config_kind kind = {.keyword = (*proto)->name,
 			.help = "A listener: where clients of this protocol come in.",
@@ -111,6 +117,33 @@ void config_destroy(struct config *config)
 	free(config->listeners);
 	free(config->path);
 	free(config);
+}
+
+struct config *config_hold(struct config *config)
+{
+	atomic_fetch_add(&config->users, 1);
+	return config;
+}
+
+void config_release(struct config *config)
+{
+	if (atomic_fetch_sub(&config->users, 1) == 1)
+		config_destroy(config);
+}
+
+unsigned config_workers(const struct config *config)
+{
+	enum { DEFAULT_MOST = 4 };
+	cpu_set_t processors;
+	int count;
+
+	if (config->global.workers)
+		return (unsigned)config->global.workers;
+	/* Not those that the machine has: a service may be kept to some of them. */
+	if (sched_getaffinity(0, sizeof(processors), &processors) < 0)
+		return DEFAULT_MOST; /* there are more than a set can hold */
+	count = CPU_COUNT(&processors);
+	return (unsigned)(count < DEFAULT_MOST ? count : DEFAULT_MOST);
 }
 
 static void show_options(const struct config_section *section, const char *indent, struct buf *out)

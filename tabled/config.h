@@ -8,16 +8,19 @@
 #ifndef TABLED_CONFIG_H
 #define TABLED_CONFIG_H
 
+#include "engine/cache.h"
 #include "engine/catalog.h"
 #include "net/listener.h"
+
+#include <stdatomic.h>
 
 /* The options outside of sections. */
 struct global_settings {
 	char *user;
 	char *group;
-	int log;       /* enum log_target */
-	int log_level; /* position in "error|warning|info|debug" */
-	int64_t workers;
+	int log;         /* enum log_target */
+	int log_level;   /* position in "error|warning|info|debug" */
+	int64_t workers; /* 0: as config_workers() says */
 };
 
 struct config {
@@ -28,10 +31,12 @@ struct config {
 	size_t map_count;
 	struct listener_config *listeners;
 	size_t listener_count;
+	const struct cache_settings *cache;
 	struct catalog *catalog;
 	struct config_section *sections; /* see config_internal.h */
 	size_t section_count;
 	char *path;
+	atomic_uint users; /* see config_hold() */
 };
 
 /*
@@ -42,6 +47,16 @@ struct config *config_read(const char *path, struct error *why);
 
 /* Takes NULL. */
 void config_destroy(struct config *config);
+
+/*
+ * For a configuration that several workers use. Who has read it holds it; the last who lets it go,
+ * from any thread, destroys it. config_hold() returns the configuration.
+ */
+struct config *config_hold(struct config *config);
+void config_release(struct config *config);
+
+/* How many workers there shall be. */
+unsigned config_workers(const struct config *config);
 
 /* Appends the configuration as a file, with all defaults, secrets hidden. */
 void config_show(const struct config *config, struct buf *out);

@@ -214,7 +214,7 @@ static void build_options(struct reader *reader)
 static void section_init(
 	struct config_section *section, const struct config_kind *kind, const cfg_t *from)
 {
-	*section = (struct config_section){.kind = *kind, .line = from->line};
+	*section = (struct config_section){.kind = *kind, .line = from ? from->line : 0};
 	section->title = memory_copy_string(kind->has_title ? cfg_title((cfg_t *)from) : NULL);
 	for (size_t part = 0; part < CONFIG_PARTS; part++) {
 		const struct setting *table = kind->parts[part].table;
@@ -307,6 +307,10 @@ static int file_section(struct reader *reader, struct config_section *section)
 
 		config->listeners[config->listener_count++] = (struct listener_config){
 			kind->proto, section->values[0], map ? map->map : NULL};
+	} else if (kind->is_single) {
+		if (config->cache)
+			return blame(reader, section->line, "there is a cache section already");
+		config->cache = section->values[0];
 	} else {
 		config->maps[config->map_count++] =
 			(struct map_config){section->title, section->values[0]};
@@ -337,7 +341,7 @@ static int take_section(struct reader *reader, const struct config_kind *kind, c
 	section_init(section, kind, from);
 	if (check_title(reader, section) < 0)
 		return -1;
-	if (take_options(reader, section, from) < 0)
+	if (from && take_options(reader, section, from) < 0)
 		return -1;
 	if (!kind->keyword) {
 		/* The first section holds them, and frees them. */
@@ -353,7 +357,7 @@ static int take_all(struct reader *reader, cfg_t *root)
 	size_t room = 1;
 
 	for (size_t i = 1; i < reader->kind_count; i++)
-		room += cfg_size(root, reader->kinds[i].keyword);
+		room += cfg_size(root, reader->kinds[i].keyword) + reader->kinds[i].is_single;
 	config->sections = memory_new(room, sizeof(*config->sections));
 	config->sources = memory_new(room, sizeof(*config->sources));
 	config->maps = memory_new(room, sizeof(*config->maps));
@@ -363,6 +367,9 @@ static int take_all(struct reader *reader, cfg_t *root)
 	for (size_t i = 1; i < reader->kind_count; i++) {
 		const struct config_kind *kind = &reader->kinds[i];
 
+		if (kind->is_single && !cfg_size(root, kind->keyword) &&
+			take_section(reader, kind, NULL) < 0)
+			return -1;
 		for (unsigned at = 0; at < cfg_size(root, kind->keyword); at++)
 			if (take_section(reader, kind, cfg_getnsec(root, kind->keyword, at)) < 0)
 				return -1;
@@ -526,7 +533,7 @@ static void read_file(struct reader *reader)
 
 struct config *config_read(const char *path, struct error *why)
 {
-	struct config *config = memory_new(1, sizeof(*config));
+	struct config *config = config_hold(memory_new(1, sizeof(*config)));
 	struct reader reader = {.path = path, .last_line = 1, .why = why, .config = config};
 
 	config->path = memory_copy_string(path);

@@ -15,6 +15,7 @@ enum { CONFIG_PARTS = 3, CONFIG_KINDS_MAX = 64 };
 struct config_kind {
 	const char *keyword; /* NULL: the options outside of sections */
 	bool has_title;
+	bool is_single; /* there is always one, be it with the defaults */
 	const char *help;
 	struct {
 		const struct setting *table; /* NULL: this part is not there */

@@ -153,6 +153,14 @@ static void warn_of_clear_text(const char *text, const struct server_address *ad
 			text);
 }
 
+void server_describe(const struct server_settings *settings, struct buf *out)
+{
+	for (size_t i = 0; i < settings->hosts.count; i++)
+		buf_add_format(out, "\nhost=%s", settings->hosts.items[i]);
+	buf_add_format(out, "\ndbname=%s\nuser=%s", settings->dbname ? settings->dbname : "",
+		settings->user ? settings->user : "");
+}
+
 int server_settings_check(const struct server_settings *settings, struct error *why)
 {
 	for (size_t i = 0; i < settings->hosts.count; i++) {

@@ -50,6 +50,9 @@ struct server_address {
 int server_address_parse(const char *text, struct server_address *address, struct error *why);
 void server_address_finish(struct server_address *address);
 
+/* Appends what says which data these settings lead to. */
+void server_describe(const struct server_settings *settings, struct buf *out);
+
 /* Checks what rows can't. Returns -1 with `why`. */
 int server_settings_check(const struct server_settings *settings, struct error *why);
 

@@ -27,6 +27,9 @@ enum setting_type {
 	SETTING_CHOICE,   /* int: the position of the word in `choices` */
 };
 
+/* The value of an amount for which its row's word was written. */
+#define SETTING_WORD INT64_MAX
+
 struct text_list {
 	char **items; /* owned, as are the strings */
 	size_t count;
@@ -42,6 +45,7 @@ struct setting {
 	bool unused; /* legal, but without effect in this version: whoever sets it is told */
 	int64_t least, most; /* range of numbers, durations (ms) and sizes; 0, 0: any ≥ 0 */
 	const char *choices; /* "first|second|third" */
+	const char *word;    /* may stand for a number, duration or size: SETTING_WORD then */
 	const char *help;    /* one or two sentences for the manual page */
 };
 

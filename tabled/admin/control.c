@@ -1,7 +1,8 @@
 #include "admin/control.h"
 
-#include "admin/status.h"
+#include "admin/cache_report.h"
 #include "base/memory.h"
+#include "engine/flush.h"
 
 #include <stdlib.h>
 
@@ -11,6 +12,11 @@ struct command {
 	lookup_done *done;
 	void *owner;
 	json_t *steps; /* owned; NULL unless they are asked for */
+
+	/* Of "cache": */
+	struct control *control; /* borrowed */
+	struct cache_report report;
+	json_t *status; /* held; NULL unless it is asked for */
 };
 
 /* Bytes as a JSON string, as far as they are UTF-8. */
@@ -31,6 +37,8 @@ static void command_finish(struct command *command, json_t *answer)
 	free(text);
 	json_decref(answer);
 	json_decref(command->steps);
+	json_decref(command->status);
+	cache_report_finish(&command->report);
 	free(command);
 }
 
@@ -84,29 +92,103 @@ static void run_get(
 		explain ? &command->trace : NULL, on_looked_up, command);
 }
 
+static void on_status(void *owner, json_t *status)
+{
+	json_object_set_new(status, "status", json_string("ok"));
+	command_finish(owner, json_incref(status));
+}
+
 static void run_status(
 	struct control *control, json_t *arguments, uint64_t now, struct command *command)
 {
-	json_t *answer = json_pack("{s:s}", "status", "ok");
-
 	(void)arguments;
 	(void)now;
-	status_add_engine(answer, control->engine(control->context));
-	control->add_status(control->context, answer);
-	command_finish(command, answer);
+	control->status(control->context, on_status, command);
+}
+
+static void on_reloaded(void *owner, const struct error *why)
+{
+	if (why)
+		command_fail(owner, why->text);
+	else
+		command_finish(owner, json_pack("{s:s}", "status", "ok"));
 }
 
 static void run_reload(
 	struct control *control, json_t *arguments, uint64_t now, struct command *command)
 {
-	struct error why;
-
 	(void)arguments;
 	(void)now;
-	if (control->reload(control->context, &why) < 0)
+	control->reload(control->context, on_reloaded, command);
+}
+
+static void gather_cache(void *owner)
+{
+	struct command *command = owner;
+
+	cache_report_gather(&command->report);
+}
+
+static void on_gathered(void *owner)
+{
+	struct command *command = owner;
+	json_t *answer = cache_report_make(&command->report,
+		command->control->engine(command->control->context), command->status);
+
+	json_object_set_new(answer, "status", json_string("ok"));
+	command_finish(command, answer);
+}
+
+/* Going through all answers would hold up worker 0's clients. */
+static void on_cache_status(void *owner, json_t *status)
+{
+	struct command *command = owner;
+	struct control *control = command->control;
+
+	command->status = json_incref(status);
+	control->aside(control->context, gather_cache, on_gathered, command);
+}
+
+static void run_cache(
+	struct control *control, json_t *arguments, uint64_t now, struct command *command)
+{
+	(void)arguments;
+	(void)now;
+	command->control = control;
+	cache_report_begin(&command->report, engine_cache(control->engine(control->context)));
+	control->status(control->context, on_cache_status, command);
+}
+
+/* By "map" and "key", by "map", or everything. Returns -1 with `why`. */
+static int flush(struct engine *engine, json_t *arguments, struct error *why)
+{
+	const char *map = NULL, *key = NULL;
+	size_t map_size = 0, key_size = 0;
+
+	if (json_unpack(arguments, "{s?s%, s?s%}", "map", &map, &map_size, "key", &key, &key_size) <
+			0 ||
+		(key && !map))
+		return error_set(why, "flush takes \"map\", or \"map\" and \"key\"");
+	if (key)
+		return flush_key(engine, slice_of(map, map_size), slice_of(key, key_size), why);
+	if (map)
+		return flush_map(engine, slice_of(map, map_size), why);
+	flush_all(engine);
+	return 0;
+}
+
+static void run_flush(
+	struct control *control, json_t *arguments, uint64_t now, struct command *command)
+{
+	struct error why;
+
+	(void)now;
+	if (flush(control->engine(control->context), arguments, &why) < 0) {
 		command_fail(command, why.text);
-	else
-		command_finish(command, json_pack("{s:s}", "status", "ok"));
+		return;
+	}
+	control->flushed(control->context);
+	command_finish(command, json_pack("{s:s}", "status", "ok"));
 }
 
 static const struct {
@@ -117,6 +199,8 @@ static const struct {
 	{"get", run_get},
 	{"status", run_status},
 	{"reload", run_reload},
+	{"cache", run_cache},
+	{"flush", run_flush},
 };
 
 static void run_named(

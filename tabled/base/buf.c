@@ -29,36 +29,14 @@ void buf_wipe(struct buf *buf)
 	buf_finish(buf);
 }
 
-char *buf_reserve(struct buf *buf, size_t more)
+void buf_grow(struct buf *buf, size_t more)
 {
-	if (buf->room - buf->size < more) {
-		size_t room = buf->room ? buf->room : SMALLEST_ROOM;
+	size_t room = buf->room ? buf->room : SMALLEST_ROOM;
 
-		while (room - buf->size < more)
-			room *= 2;
-		buf->data = memory_resize(buf->data, room);
-		buf->room = room;
-	}
-	return buf->data + buf->size;
-}
-
-void buf_add(struct buf *buf, const void *data, size_t size)
-{
-	if (!size)
-		return;
-	memcpy(buf_reserve(buf, size), data, size);
-	buf->size += size;
-}
-
-void buf_add_byte(struct buf *buf, char byte)
-{
-	*buf_reserve(buf, 1) = byte;
-	buf->size++;
-}
-
-void buf_add_slice(struct buf *buf, struct slice slice)
-{
-	buf_add(buf, slice.data, slice.size);
+	while (room - buf->size < more)
+		room *= 2;
+	buf->data = memory_resize(buf->data, room);
+	buf->room = room;
 }
 
 void buf_add_string(struct buf *buf, const char *text)
@@ -87,16 +65,6 @@ void buf_consume(struct buf *buf, size_t size)
 	buf->size -= size;
 	if (size && buf->size)
 		memmove(buf->data, buf->data + size, buf->size);
-}
-
-void buf_clear(struct buf *buf)
-{
-	buf->size = 0;
-}
-
-struct slice buf_slice(const struct buf *buf)
-{
-	return slice_of(buf->data ? buf->data : "", buf->size);
 }
 
 const char *buf_string(struct buf *buf)

@@ -24,12 +24,36 @@ void buf_finish(struct buf *buf);
 /* Like buf_finish, but the bytes are wiped first: for passwords. */
 void buf_wipe(struct buf *buf);
 
-/* Makes room for `more` bytes behind the end and returns where they go. */
-char *buf_reserve(struct buf *buf, size_t more);
+/* For buf_reserve(), which is small enough to be a part of its callers. */
+void buf_grow(struct buf *buf, size_t more);
 
-void buf_add(struct buf *buf, const void *data, size_t size);
-void buf_add_byte(struct buf *buf, char byte);
-void buf_add_slice(struct buf *buf, struct slice slice);
+/* Makes room for `more` bytes behind the end and returns where they go. */
+static inline char *buf_reserve(struct buf *buf, size_t more)
+{
+	if (buf->room - buf->size < more)
+		buf_grow(buf, more);
+	return buf->data + buf->size;
+}
+
+static inline void buf_add(struct buf *buf, const void *data, size_t size)
+{
+	if (!size)
+		return;
+	memcpy(buf_reserve(buf, size), data, size);
+	buf->size += size;
+}
+
+static inline void buf_add_byte(struct buf *buf, char byte)
+{
+	*buf_reserve(buf, 1) = byte;
+	buf->size++;
+}
+
+static inline void buf_add_slice(struct buf *buf, struct slice slice)
+{
+	buf_add(buf, slice.data, slice.size);
+}
+
 void buf_add_string(struct buf *buf, const char *text);
 void buf_add_format(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -37,12 +61,18 @@ void buf_add_format(struct buf *buf, const char *format, ...) __attribute__((for
 void buf_consume(struct buf *buf, size_t size);
 
 /* Keeps the memory, forgets the bytes. */
-void buf_clear(struct buf *buf);
+static inline void buf_clear(struct buf *buf)
+{
+	buf->size = 0;
+}
 
 /* The bytes; borrowed, good until the buffer next changes. */
-struct slice buf_slice(const struct buf *buf);
+static inline struct slice buf_slice(const struct buf *buf)
+{
+	return slice_of(buf->data ? buf->data : "", buf->size);
+}
 
 /* The bytes as a C string. Borrowed, good until the buffer next changes. */
-const char *buf_string(struct buf *buf);
+const char *buf_string(struct buf *buf) __attribute__((returns_nonnull));
 
 #endif

@@ -2,15 +2,33 @@
 
 #include <time.h>
 
-uint64_t clock_us(void)
+/* What the clock shows at boot: some 34 years, more than anything is kept. */
+#define CLOCK_AT_BOOT_MS ((uint64_t)1 << 40)
+
+static uint64_t read_us(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t clock_us(void)
+{
+	return CLOCK_AT_BOOT_MS * 1000 + read_us(CLOCK_MONOTONIC);
 }
 
 uint64_t clock_ms(void)
 {
 	return clock_us() / 1000;
+}
+
+uint64_t clock_of_monotonic(uint64_t ms)
+{
+	return CLOCK_AT_BOOT_MS + ms;
+}
+
+uint64_t clock_wall_ms(void)
+{
+	return read_us(CLOCK_REALTIME) / 1000;
 }

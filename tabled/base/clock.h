@@ -10,4 +10,13 @@
 uint64_t clock_ms(void);
 uint64_t clock_us(void);
 
+/*
+ * The same for who has CLOCK_MONOTONIC (ms) from elsewhere, as libuv tells it. That one begins when
+ * the machine boots; ours much earlier, so that what is older than that has a time, too.
+ */
+uint64_t clock_of_monotonic(uint64_t ms);
+
+/* The time of the world (ms since 1970), which may jump: only for what outlives the process. */
+uint64_t clock_wall_ms(void);
+
 #endif

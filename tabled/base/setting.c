@@ -105,9 +105,14 @@ static int amount_set(
 	struct buf range = {0};
 	int64_t value;
 
+	if (row->word && strcmp(text, row->word) == 0) {
+		*field = SETTING_WORD;
+		return 0;
+	}
 	if (amount_parse(text, setting_units(row), &value) < 0)
-		return error_option(why, row->name, "%s = \"%s\": this takes %s", row->name, text,
-			setting_examples(row));
+		return error_option(why, row->name, "%s = \"%s\": this takes %s%s%s%s", row->name,
+			text, setting_examples(row), row->word ? ", or \"" : "",
+			row->word ? row->word : "", row->word ? "\"" : "");
 	if ((row->least || row->most) && (value < row->least || value > row->most)) {
 		amount_show(row->least, setting_units(row), &range);
 		buf_add_string(&range, " to ");
@@ -312,7 +317,10 @@ void setting_show(const struct setting *row, const void *values, struct buf *out
 	case SETTING_DURATION:
 	case SETTING_SIZE:
 		buf_add_byte(out, '"');
-		amount_show(*(const int64_t *)field, setting_units(row), out);
+		if (row->word && *(const int64_t *)field == SETTING_WORD)
+			buf_add_string(out, row->word);
+		else
+			amount_show(*(const int64_t *)field, setting_units(row), out);
 		buf_add_byte(out, '"');
 		break;
 	}

@@ -51,10 +51,9 @@ static inline ptrdiff_t slice_find(struct slice s, char byte)
 
 static inline ptrdiff_t slice_find_last(struct slice s, char byte)
 {
-	for (size_t i = s.size; i > 0; i--)
-		if (s.data[i - 1] == byte)
-			return (ptrdiff_t)i - 1;
-	return -1;
+	const char *at = s.size ? memrchr(s.data, byte, s.size) : NULL;
+
+	return at ? at - s.data : -1;
 }
 
 #endif

@@ -2,25 +2,40 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
 #include <strings.h>
 #include <unicode/ucasemap.h>
 
-bool utf8_is_ascii(struct slice text)
+/* Bytes of ASCII that it begins with. Nearly every key is nothing else: eight at a time. */
+static size_t ascii_size(struct slice text)
 {
-	for (size_t i = 0; i < text.size; i++)
-		if ((unsigned char)text.data[i] >= 0x80)
-			return false;
-	return true;
+	uint64_t eight;
+	size_t at = 0;
+
+	for (; text.size - at >= sizeof(eight); at += sizeof(eight)) {
+		memcpy(&eight, text.data + at, sizeof(eight));
+		if (eight & 0x8080808080808080)
+			break;
+	}
+	while (at < text.size && (unsigned char)text.data[at] < 0x80)
+		at++;
+	return at;
 }
 
-/* Bytes of the character that starts at `at` by RFC 3629's table, 0 if it is malformed. */
+bool utf8_is_ascii(struct slice text)
+{
+	return ascii_size(text) == text.size;
+}
+
+/*
+ * Bytes of the character that starts at `at`, which is not ASCII, by RFC 3629's table; 0 if it is
+ * malformed.
+ */
 static size_t character_size(const unsigned char *at, size_t left)
 {
 	unsigned char least = 0x80, most = 0xbf;
 	size_t size;
 
-	if (at[0] < 0x80)
-		return 1;
 	if (at[0] < 0xc2 || at[0] > 0xf4)
 		return 0;
 	size = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
@@ -44,11 +59,12 @@ static size_t character_size(const unsigned char *at, size_t left)
 
 bool utf8_is_valid(struct slice text)
 {
-	const unsigned char *bytes = (const unsigned char *)text.data;
-
 	for (size_t at = 0; at < text.size;) {
-		size_t size = character_size(bytes + at, text.size - at);
+		struct slice left = slice_from(text, at);
+		size_t size = ascii_size(left);
 
+		if (!size)
+			size = character_size((const unsigned char *)left.data, left.size);
 		if (!size)
 			return false;
 		at += size;
@@ -58,12 +74,15 @@ bool utf8_is_valid(struct slice text)
 
 void ascii_fold(struct slice text, struct buf *out)
 {
-	char *to = buf_reserve(out, text.size);
+	char *to = buf_reserve(out, text.size + sizeof(uint64_t));
+	uint64_t eight = 0;
 
-	for (size_t i = 0; i < text.size; i++) {
-		char c = text.data[i];
+	for (size_t at = 0; at < text.size; at += sizeof(eight)) {
+		size_t left = text.size - at;
 
-		to[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+		memcpy(&eight, text.data + at, left < sizeof(eight) ? left : sizeof(eight));
+		eight = ascii_fold_eight(eight);
+		memcpy(to + at, &eight, sizeof(eight)); /* beyond the end there is room */
 	}
 	out->size += text.size;
 }

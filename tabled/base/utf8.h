@@ -9,10 +9,22 @@
 #include "base/buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 bool utf8_is_valid(struct slice text);
 
 bool utf8_is_ascii(struct slice text);
+
+/* Eight bytes at a time: 'A' to 'Z' become 'a' to 'z', everything else stays. */
+static inline uint64_t ascii_fold_eight(uint64_t eight)
+{
+	const uint64_t each = 0x0101010101010101u;
+	uint64_t low = eight & 0x7f * each;
+	uint64_t from_a = low + (0x80 - 'A') * each, beyond_z = low + (0x7f - 'Z') * each;
+	uint64_t upper = ~eight & 0x80 * each & (from_a ^ beyond_z);
+
+	return eight | upper >> 2;
+}
 
 /* Appends `text`, ASCII letters in lower case, other bytes as they are. */
 void ascii_fold(struct slice text, struct buf *out);

@@ -469,3 +469,38 @@ bool address_is_numeric(struct slice key)
 	text[key.size] = '\0';
 	return is_ipv4(text) || inet_pton(AF_INET6, text, &binary) == 1;
 }
+
+/* Letters, digits and signs that stand in a local part without quotes (RFC 5322), the usual ones.
+ */
+static bool is_usual(char c)
+{
+	static const bool usual[256] = {['0' ... '9'] = true,
+		['A' ... 'Z'] = true,
+		['a' ... 'z'] = true,
+		['-'] = true,
+		['_'] = true,
+		['+'] = true,
+		['='] = true};
+
+	return usual[(unsigned char)c];
+}
+
+bool address_is_plain(struct slice address)
+{
+	char last = '.'; /* no dot in front, nor behind another, nor before the '@' */
+	size_t at = 0;
+
+	for (; at < address.size && address.data[at] != '@'; at++) {
+		char c = address.data[at];
+
+		if (!is_usual(c) && (c != '.' || last == '.'))
+			return false;
+		last = c;
+	}
+	if (last == '.' || at == address.size)
+		return false;
+	while (++at < address.size)
+		if (!is_usual(address.data[at]) && address.data[at] != '.')
+			return false;
+	return true;
+}

@@ -33,6 +33,12 @@ ptrdiff_t address_extension(struct slice address, const char *delimiters, size_t
  */
 size_t address_list_extend(struct slice list, struct slice extension, struct buf *out);
 
+/*
+ * Whether the address is user@domain whose external and internal forms are the same beyond doubt:
+ * letters, digits and harmless signs. Nearly all are. Quick.
+ */
+bool address_is_plain(struct slice address);
+
 /* Whether the key is an IPv4 or IPv6 address, without brackets. */
 bool address_is_numeric(struct slice key);
 

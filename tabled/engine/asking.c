@@ -130,6 +130,15 @@ static void pool_keep_pace(struct pool *pool, const struct connection *connectio
 	pool->answered += connection->batch.count * 1000 - pool->answered / 8;
 }
 
+static void connection_hear(struct connection *connection, uint64_t now)
+{
+	struct source *source = connection->pool->source;
+
+	if (source->rang && connection->backend->rang &&
+		connection->backend->rang(connection->conn))
+		source->rang(source->rang_owner, now);
+}
+
 static void connection_done(struct connection *connection, uint64_t now)
 {
 	struct pool *pool = connection->pool;
@@ -153,6 +162,8 @@ static void connection_done(struct connection *connection, uint64_t now)
 		connection->asks[i]->question = connection->questions[i];
 		connection->asks[i]->done(connection->asks[i], now);
 	}
+	/* After what was answered: that may be older than the bell. */
+	connection_hear(connection, now);
 	if (connection->retiring)
 		connection_drop(connection, false);
 }
@@ -243,6 +254,8 @@ void connection_ready(struct connection *connection, uint64_t now)
 		connection_advance(connection, progress, now);
 	else if (progress == LOST)
 		connection_drop(connection, false);
+	else
+		connection_hear(connection, now);
 }
 
 /* A question that is past its deadline, on a connection that does not answer. */

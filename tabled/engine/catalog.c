@@ -1,5 +1,6 @@
 #include "engine/catalog.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -18,6 +19,37 @@ const struct setting source_setting_table[] = {
 	{0}
 };
 /* clang-format on */
+
+/* A secret stands as a part of its hash, since the text may be written to a file. */
+static void describe_secret(const char *secret, struct buf *out)
+{
+	static const struct hash_key key = {{0, 0}};
+
+	buf_add_format(out, "%08x", (unsigned)hash_folded(&key, 0, slice_str(secret)));
+}
+
+static void describe_options(const struct setting *table, const void *values, struct buf *out)
+{
+	for (const struct setting *row = table; row->name; row++) {
+		if (!setting_is_set(row, values))
+			continue;
+		buf_add_format(out, "\n%s=", row->name);
+		if (row->type == SETTING_SECRET)
+			describe_secret(
+				*(char *const *)(const void *)((const char *)values + row->offset),
+				out);
+		else
+			setting_show(row, values, out);
+	}
+}
+
+void source_describe(const struct source_config *source, struct buf *out)
+{
+	buf_add_format(out, "%s %s", source->backend->name, source->name);
+	describe_options(source->backend->settings, source->own, out);
+	if (source->server)
+		server_describe(source->server, out);
+}
 
 struct map_name {
 	const struct map *map;
@@ -68,6 +100,12 @@ static int check_composite(const struct map_settings *settings, struct error *wh
 		option = "expansion_limit";
 	if (strcmp(settings->result_format, "%s") != 0)
 		option = "result_format";
+	if (settings->feed_tables.count)
+		option = "feed_tables";
+	if (settings->ttl != SETTING_WORD)
+		option = "ttl";
+	if (settings->negative_ttl != SETTING_WORD)
+		option = "negative_ttl";
 	if (!option)
 		return 0;
 	return error_option(
@@ -159,6 +197,7 @@ static int compile_map(struct compiler *compiler, size_t at)
 		map->tables[map->table_count++] = compiler->table_of[at];
 	else if (compile_members(compiler, map, at) < 0)
 		return -1;
+	map_init_rules(map, settings);
 	name = memory_new(1, sizeof(*name));
 	name->map = map;
 	HASH_ADD_KEYPTR(hh, compiler->catalog->names, map->name, strlen(map->name), name);
@@ -218,7 +257,7 @@ void catalog_destroy(struct catalog *catalog)
 	for (size_t i = 0; i < catalog->table_count; i++)
 		table_finish(&catalog->tables[i]);
 	for (size_t i = 0; i < catalog->map_count; i++)
-		free(catalog->maps[i].tables);
+		map_finish(&catalog->maps[i]);
 	free(catalog->tables);
 	free(catalog->maps);
 	free(catalog);

@@ -24,6 +24,9 @@ struct source_config {
 	const struct server_settings *server; /* NULL: the database is none */
 };
 
+/* Appends a text that differs from that of a source with other data, as far as one can tell. */
+void source_describe(const struct source_config *source, struct buf *out);
+
 struct map_config {
 	const char *name;
 	const struct map_settings *settings;

@@ -1,21 +1,67 @@
 #include "engine/engine.h"
 
 #include "base/memory.h"
+#include "engine/engine_internal.h"
+#include "engine/feed.h"
+#include "engine/inquiry.h"
 #include "engine/search.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-struct engine *engine_create(const struct catalog *catalog, struct connector *connector)
+/* A map that serves passwords may be made of tables that don't say so. */
+static bool is_secret(const struct catalog *catalog, const struct table *table)
+{
+	for (size_t i = 0; i < catalog->map_count; i++)
+		for (size_t at = 0; at < catalog->maps[i].table_count; at++)
+			if (catalog->maps[i].tables[at] == table &&
+				catalog->maps[i].parameter->secret)
+				return true;
+	return table_is_secret(table);
+}
+
+/* What all tables of the same text have in common, by whatever configuration they came. */
+static struct cache_space *space_of(struct engine *engine, const struct table *table)
+{
+	const struct source_config *source = &engine->catalog->sources[table->source];
+	struct buf identity = {0};
+	struct cache_space *space;
+
+	source_describe(source, &identity);
+	table_describe(table, &identity);
+	space = cache_space(engine->cache, buf_string(&identity),
+		cache_origin(engine->cache, source->name), is_secret(engine->catalog, table));
+	buf_finish(&identity);
+	return space;
+}
+
+static void make_spaces(struct engine *engine)
+{
+	size_t count = engine->catalog->table_count;
+
+	engine->spaces = memory_new(count, sizeof(struct cache_space *));
+	for (size_t i = 0; i < count; i++)
+		engine->spaces[i] = space_of(engine, &engine->catalog->tables[i]);
+}
+
+struct engine *engine_create(const struct catalog *catalog, struct cache *cache,
+	struct inbox *inbox, struct connector *connector)
 {
 	struct engine *engine = memory_new(1, sizeof(*engine));
 
 	engine->catalog = catalog;
+	engine->cache = cache;
+	engine->inbox = inbox;
+	engine->connector = connector;
 	engine->sources = memory_new(catalog->source_count, sizeof(*engine->sources));
 	engine->counters = memory_new(catalog->map_count, sizeof(*engine->counters));
-	engine->table_failing = memory_new(catalog->table_count, sizeof(*engine->table_failing));
-	for (size_t i = 0; i < catalog->source_count; i++)
+	engine->tables = memory_new(catalog->table_count, sizeof(*engine->tables));
+	make_spaces(engine);
+	for (size_t i = 0; i < catalog->source_count; i++) {
 		source_init(&engine->sources[i], &catalog->sources[i], connector);
+		engine->sources[i].complained =
+			&cache_origin(cache, catalog->sources[i].name)->complained;
+	}
 	return engine;
 }
 
@@ -25,11 +71,17 @@ void engine_destroy(struct engine *engine)
 		return;
 	assert(engine_pending(engine) == 0);
 	search_free_spare(engine);
-	for (size_t i = 0; i < engine->catalog->source_count; i++)
+	flight_free_spare(engine);
+	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		source_finish(&engine->sources[i]);
+		if (engine->feeds)
+			feed_destroy(engine->feeds[i]);
+	}
+	free(engine->feeds);
 	free(engine->sources);
 	free(engine->counters);
-	free(engine->table_failing);
+	free(engine->tables);
+	free(engine->spaces);
 	free(engine);
 }
 
@@ -39,17 +91,38 @@ void engine_lookup(struct engine *engine, const struct request *request, uint64_
 	search_begin(engine, request, now, trace, done, owner);
 }
 
+void engine_run_feeds(struct engine *engine, uint64_t now)
+{
+	const struct catalog *catalog = engine->catalog;
+
+	engine->feeds = memory_new(catalog->source_count, sizeof(struct feed *));
+	for (size_t i = 0; i < catalog->source_count; i++)
+		engine->feeds[i] = feed_create(
+			catalog, i, engine->cache, engine->spaces, engine->connector, now);
+}
+
+void engine_retire(struct engine *engine, uint64_t now)
+{
+	for (size_t i = 0; engine->feeds && i < engine->catalog->source_count; i++)
+		feed_stop(engine->feeds[i], now);
+}
+
 void engine_tick(struct engine *engine, uint64_t now)
 {
-	for (size_t i = 0; i < engine->catalog->source_count; i++)
+	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		source_tick(&engine->sources[i], now);
+		if (engine->feeds)
+			feed_tick(engine->feeds[i], now);
+	}
 }
 
 void engine_abandon(struct engine *engine)
 {
+	engine_retire(engine, UINT64_MAX);
 	/* A lookup that fails at one source does not go on to the next. */
 	for (size_t i = 0; i < engine->catalog->source_count; i++)
 		source_abandon(&engine->sources[i]);
+	inquiry_abandon_all(engine, UINT64_MAX);
 }
 
 uint64_t engine_next(const struct engine *engine)
@@ -58,25 +131,35 @@ uint64_t engine_next(const struct engine *engine)
 
 	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		uint64_t at = source_next(&engine->sources[i]);
+		uint64_t feed_at = engine->feeds ? feed_next(engine->feeds[i]) : UINT64_MAX;
 
 		if (at < next)
 			next = at;
+		if (feed_at < next)
+			next = feed_at;
 	}
 	return next;
 }
 
 void engine_rest(struct engine *engine, uint64_t now)
 {
-	for (size_t i = 0; i < engine->catalog->source_count; i++)
+	flight_send_behind(engine, now);
+	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		source_rest(&engine->sources[i], now);
+		if (engine->feeds)
+			feed_rest(engine->feeds[i], now);
+	}
 }
 
 size_t engine_pending(const struct engine *engine)
 {
 	size_t count = engine->pending;
 
-	for (size_t i = 0; i < engine->catalog->source_count; i++)
+	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		count += source_opening(&engine->sources[i]);
+		if (engine->feeds)
+			count += feed_pending(engine->feeds[i]);
+	}
 	return count;
 }
 
@@ -99,7 +182,7 @@ static void check_done(struct ask *ask, uint64_t now)
 	if (ask->question.status == BROKEN) {
 		log_error("map=%s source=%s: %s", table->name,
 			engine->sources[table->source].config->name, check->why.text);
-		engine->table_failing[table->query.statement.id] = true;
+		atomic_store(&engine->spaces[table->query.statement.id]->failing, true);
 	}
 	engine->pending--;
 	rows_finish(&check->rows);
@@ -144,4 +227,36 @@ const struct source *engine_source(const struct engine *engine, size_t at)
 uint64_t engine_count(const struct engine *engine, const struct map *map, enum status status)
 {
 	return engine->counters[map->index].by_status[status];
+}
+
+const struct table_counters *engine_table_counters(
+	const struct engine *engine, const struct table *table)
+{
+	return &engine->tables[table->query.statement.id];
+}
+
+struct cache *engine_cache(const struct engine *engine)
+{
+	return engine->cache;
+}
+
+const struct cache_space *engine_space(const struct engine *engine, const struct table *table)
+{
+	return engine->spaces[table->query.statement.id];
+}
+
+const struct feed *engine_feed(const struct engine *engine, size_t source)
+{
+	return engine->feeds ? engine->feeds[source] : NULL;
+}
+
+enum source_state engine_source_state(const struct engine *engine, size_t at)
+{
+	const struct source *source = &engine->sources[at];
+	const struct origin *origin = cache_origin(engine->cache, source->config->name);
+
+	/* Nobody has asked this worker since another one has reached it. */
+	if (source->state == SOURCE_DOWN && origin_facts(origin).reached > source->since)
+		return SOURCE_UP;
+	return source->state;
 }

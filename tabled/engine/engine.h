@@ -8,6 +8,7 @@
 #ifndef TABLED_ENGINE_ENGINE_H
 #define TABLED_ENGINE_ENGINE_H
 
+#include "engine/cache.h"
 #include "engine/catalog.h"
 #include "engine/source.h"
 
@@ -25,8 +26,12 @@ typedef void lookup_done(void *owner, const struct reply *reply);
 
 struct connector;
 
-/* Both are borrowed for the engine's life. The connector may be NULL if no source is a server. */
-struct engine *engine_create(const struct catalog *catalog, struct connector *connector);
+/*
+ * All are borrowed for the engine's life. The connector may be NULL if no source is a server. The
+ * inbox is that of the engine's worker, who opens it; the cache is that of all workers.
+ */
+struct engine *engine_create(const struct catalog *catalog, struct cache *cache,
+	struct inbox *inbox, struct connector *connector);
 
 /* Only when engine_pending() is 0. Takes NULL. */
 void engine_destroy(struct engine *engine);
@@ -38,6 +43,15 @@ void engine_destroy(struct engine *engine);
  */
 void engine_lookup(struct engine *engine, const struct request *request, uint64_t now,
 	struct lookup_trace *trace, lookup_done *done, void *owner);
+
+/*
+ * Runs the change feeds of its sources, for all workers: one engine of all does so at a time, and
+ * takes over from the one before.
+ */
+void engine_run_feeds(struct engine *engine, uint64_t now);
+
+/* It won't get any more lookups: its feeds end. */
+void engine_retire(struct engine *engine, uint64_t now);
 
 /* Does what is due. */
 void engine_tick(struct engine *engine, uint64_t now);
@@ -63,6 +77,25 @@ void engine_check(struct engine *engine, uint64_t now);
 /* For status pages. Borrowed. */
 const struct catalog *engine_catalog(const struct engine *engine);
 const struct source *engine_source(const struct engine *engine, size_t at);
+
+/* As far as any worker knows: a source that another one has reached is not down. */
+enum source_state engine_source_state(const struct engine *engine, size_t at);
 uint64_t engine_count(const struct engine *engine, const struct map *map, enum status status);
+
+/* How often the answer of a table for a key form … */
+struct table_counters {
+	uint64_t hits;   /* was in the cache */
+	uint64_t stale;  /* of these: past its time */
+	uint64_t joined; /* was being asked already */
+	uint64_t misses; /* had to be asked */
+};
+const struct table_counters *engine_table_counters(
+	const struct engine *engine, const struct table *table);
+struct feed;
+
+/* NULL: this engine runs none. */
+const struct feed *engine_feed(const struct engine *engine, size_t source);
+struct cache *engine_cache(const struct engine *engine);
+const struct cache_space *engine_space(const struct engine *engine, const struct table *table);
 
 #endif

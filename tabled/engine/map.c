@@ -1,14 +1,18 @@
 #include "engine/map.h"
 
+#include "base/memory.h"
 #include "base/utf8.h"
 #include "engine/address.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* The words of `fold` and of `propagate_extension`; those of `parent_domains` are enum
  * plan_parents. */
 enum { FOLD_AUTO, FOLD_YES, FOLD_ASCII_ONLY, FOLD_NO };
 enum { PROPAGATE_AUTO, PROPAGATE_YES, PROPAGATE_NO };
+/* The words of `cache` and of `stale_negative`. */
+enum { CHOICE_AUTO, CHOICE_NO, CHOICE_YES };
 
 /* clang-format off */
 #define FIELD(name) offsetof(struct map_settings, name)
@@ -49,14 +53,26 @@ const struct setting map_setting_table[] = {
 	 .choices = "auto|yes|no",
 	 .help = "Whether the +extension of an address that was found without it is put into the results. auto: by "
 		 "the default of propagate_unmatched_extensions (canonical, virtual)."},
-	{.name = "ttl", .type = SETTING_DURATION, .offset = FIELD(ttl), .fallback = "0", .unused = true,
-	 .help = "How long an answer that was found may be kept. This version keeps none."},
-	{.name = "negative_ttl", .type = SETTING_DURATION, .offset = FIELD(negative_ttl), .fallback = "0",
-	 .unused = true, .help = "The same for \"not found\". This version keeps none."},
-	{.name = "stale_ttl", .type = SETTING_DURATION, .offset = FIELD(stale_ttl), .fallback = "0", .unused = true,
-	 .help = "How long an answer may be used when its source is away. This version keeps none."},
-	{.name = "cache", .type = SETTING_BOOL, .offset = FIELD(cache), .fallback = "no", .unused = true,
-	 .help = "Whether answers are kept at all. This version keeps none."},
+	{.name = "feed_tables", .type = SETTING_LIST, .offset = FIELD(feed_tables),
+	 .help = "The tables that the query reads, for the change feed, where tabled can't tell them by the query: "
+		 "any change of one of them makes it ask again. See THE FEED."},
+	{.name = "ttl", .type = SETTING_DURATION, .offset = FIELD(ttl), .fallback = "feed", .word = "feed",
+	 .help = "How long a result may be used again without asking. \"feed\": until the change feed of the source "
+		 "says that it has changed; without a feed, not at all."},
+	{.name = "negative_ttl", .type = SETTING_DURATION, .offset = FIELD(negative_ttl), .fallback = "feed",
+	 .word = "feed", .help = "The same for \"not found\"."},
+	{.name = "grace", .type = SETTING_DURATION, .offset = FIELD(grace), .fallback = "10s",
+	 .help = "For so long after its ttl, but no longer than the ttl itself, an answer is still given at once, and "
+		 "asked anew behind."},
+	{.name = "stale_ttl", .type = SETTING_DURATION, .offset = FIELD(stale_ttl), .fallback = "1d",
+	 .help = "For so long after its ttl an answer may be given if the source can't be asked. 0: never."},
+	{.name = "stale_negative", .type = SETTING_CHOICE, .offset = FIELD(stale_negative), .fallback = "auto",
+	 .choices = "auto|no|yes",
+	 .help = "Whether \"not found\" may be given so, too, if it was sure when the source was last reached. auto: no "
+		 "where Postfix then rejects a recipient or a domain, which is \"try later\" instead; yes for rewriting, "
+		 "routing, copies and access. It is asked of the map that Postfix names."},
+	{.name = "cache", .type = SETTING_CHOICE, .offset = FIELD(cache), .fallback = "auto", .choices = "auto|no|yes",
+	 .help = "Whether answers are kept at all. auto: yes, but not where they are passwords or keys."},
 	{0}
 };
 #undef FIELD
@@ -85,13 +101,18 @@ int table_init(struct table *table, const char *name, const struct map_settings 
 		.source = source_index,
 		.backend = backend,
 		.domain = &settings->domain,
-		.expansion_limit = settings->expansion_limit};
+		.expansion_limit = settings->expansion_limit,
+		.settings = settings};
 	if (check_domain_list(&settings->domain, why) < 0)
 		return -1;
 	if (!*settings->result_format)
 		return error_option(why, "result_format", "result_format is empty: use \"%%s\"");
 	if (query_init(&table->query, settings->query, backend->dialect, &table->needs, &inner) < 0)
 		return error_option(why, "query", "query: %s", inner.text);
+	if (settings->feed_tables.count)
+		reads_init_tables(&table->reads, &settings->feed_tables, backend->dialect);
+	else
+		reads_init(&table->reads, settings->query, backend->dialect);
 	if (template_init(&table->result, slice_str(settings->result_format), TEMPLATE_OF_RESULT,
 		    &table->needs, &inner) < 0)
 		return error_option(why, "result_format", "result_format: %s", inner.text);
@@ -101,7 +122,22 @@ int table_init(struct table *table, const char *name, const struct map_settings 
 void table_finish(struct table *table)
 {
 	query_finish(&table->query);
+	reads_finish(&table->reads);
 	template_finish(&table->result);
+}
+
+void table_describe(const struct table *table, struct buf *out)
+{
+	buf_add_format(out, "\nquery=%s\nresult_format=%s\nexpansion_limit=%" PRId64,
+		table->settings->query, table->settings->result_format, table->expansion_limit);
+}
+
+bool table_is_secret(const struct table *table)
+{
+	const char *serves = table->settings->serves;
+	const struct plan_parameter *parameter = plan_parameter_find(serves ? serves : table->name);
+
+	return parameter && parameter->secret;
 }
 
 /* postfix: db_common_check_domain(), match_list.c: the first item that matches decides. */
@@ -119,17 +155,22 @@ static bool domain_is_listed(const struct text_list *list, struct slice domain)
 	return false;
 }
 
-bool table_wants(const struct table *table, const struct address_parts *key)
+bool table_wants(const struct table *table, struct slice key)
 {
-	if (!key->whole.size)
+	struct address_parts parts;
+
+	if (!key.size)
 		return false;
+	if (!table->domain->count && !template_needs_parts(&table->needs))
+		return true;
+	parts = address_parts_of(key);
 	if (table->domain->count) {
-		if (!key->domain.data || !key->user.size)
+		if (!parts.domain.data || !parts.user.size)
 			return false;
-		if (!domain_is_listed(table->domain, key->domain))
+		if (!domain_is_listed(table->domain, parts.domain))
 			return false;
 	}
-	return template_key_fits(&table->needs, key);
+	return template_key_fits(&table->needs, &parts);
 }
 
 static int unknown_parameter(const char *serves, struct error *why)
@@ -197,6 +238,41 @@ int map_init_rule(
 		.local_domains = &settings->local_domains,
 	};
 	return 0;
+}
+
+static bool chosen(int choice, bool fallback)
+{
+	return choice == CHOICE_AUTO ? fallback : choice == CHOICE_YES;
+}
+
+static uint64_t time_to_live(int64_t setting)
+{
+	return setting == SETTING_WORD ? FRESHNESS_BY_FEED : (uint64_t)setting;
+}
+
+void map_init_rules(struct map *map, const struct map_settings *settings)
+{
+	map->rules = memory_new(map->table_count, sizeof(*map->rules));
+	for (size_t i = 0; i < map->table_count; i++) {
+		const struct table *table = map->tables[i];
+		const struct map_settings *own = table->settings;
+
+		map->rules[i] = (struct freshness_rule){
+			.kept = chosen(settings->cache, !map->parameter->secret) &&
+				chosen(own->cache, !table_is_secret(table)),
+			.ttl = time_to_live(own->ttl),
+			.negative_ttl = time_to_live(own->negative_ttl),
+			.grace = (uint64_t)own->grace,
+			.stale_ttl = (uint64_t)own->stale_ttl,
+			.stale_negative =
+				chosen(settings->stale_negative, !map->parameter->rejects)};
+	}
+}
+
+void map_finish(struct map *map)
+{
+	free(map->tables);
+	free(map->rules);
 }
 
 /* One value by the result format. Returns whether it counts (postfix: db_common_expand). */

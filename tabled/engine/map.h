@@ -6,8 +6,10 @@
 #ifndef TABLED_ENGINE_MAP_H
 #define TABLED_ENGINE_MAP_H
 
+#include "engine/freshness.h"
 #include "engine/plan.h"
 #include "engine/query.h"
+#include "engine/reads.h"
 
 /* The options of a `map` section. */
 struct map_settings {
@@ -23,8 +25,10 @@ struct map_settings {
 	int fold;
 	int parent_domains;
 	int propagate_extension;
-	int64_t ttl, negative_ttl, stale_ttl; /* ms; not used yet */
-	bool cache;                           /* not used yet */
+	struct text_list feed_tables;
+	int64_t ttl, negative_ttl; /* ms, or SETTING_WORD: as long as the feed says */
+	int64_t grace, stale_ttl;  /* ms */
+	int cache, stale_negative; /* auto, yes or no */
 };
 
 extern const struct setting map_setting_table[];
@@ -37,8 +41,10 @@ struct table {
 	struct query query;
 	struct template result;
 	struct template_needs needs;
-	const struct text_list *domain; /* borrowed */
-	int64_t expansion_limit;        /* values; 0: any number */
+	struct reads reads;                  /* which rows an answer depends on */
+	const struct text_list *domain;      /* borrowed */
+	int64_t expansion_limit;             /* values; 0: any number */
+	const struct map_settings *settings; /* of its map; borrowed from the configuration */
 };
 
 /* Compiles a table. `source_index` and `backend` are those of settings->source. */
@@ -46,8 +52,14 @@ int table_init(struct table *table, const char *name, const struct map_settings 
 	size_t source_index, const struct backend *backend, struct error *why);
 void table_finish(struct table *table);
 
+/* Appends a text that is the same for two tables of a source only if all their answers are. */
+void table_describe(const struct table *table, struct buf *out);
+
+/* Whether its answers are passwords or keys. */
+bool table_is_secret(const struct table *table);
+
 /* Whether the table is to be asked for a key at all, or has nothing by Postfix's rules. */
-bool table_wants(const struct table *table, const struct address_parts *key);
+bool table_wants(const struct table *table, struct slice key);
 
 struct map {
 	const char *name; /* borrowed from the configuration */
@@ -57,7 +69,15 @@ struct map {
 	const struct table *
 		*tables; /* owned array of borrowed tables, in the order they are asked */
 	size_t table_count;
+	struct freshness_rule *rules; /* owned; one for each of the tables */
 };
+
+/*
+ * How long the answers of each of its tables are kept for this map. Once the map and all of its
+ * tables are there.
+ */
+void map_init_rules(struct map *map, const struct map_settings *settings);
+void map_finish(struct map *map);
 
 /* Fills the rule of a map. Returns -1 with `why` when the parameter is none that can be served. */
 int map_init_rule(

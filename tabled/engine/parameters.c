@@ -41,18 +41,24 @@ enum {
 	"virtual"
 
 static const struct plan_parameter parameters[] = {
-	{.name = ""}, /* a map that serves no parameter: the key as it is */
+	/* A map that serves no parameter: the key as it is. Nobody knows what it is used for. */
+	{.name = "", .rejects = true},
 	/* Domains and address classes: trivial-rewrite/resolve.c, smtpd/smtpd_check.c */
-	{.name = "mydestination"},
-	{.name = "virtual_alias_domains"},
-	{.name = "virtual_mailbox_domains"},
-	{.name = "relay_domains", .forms = FORM_NAME_PARENTS, .parents = PARENTS_BARE},
+	{.name = "mydestination", .rejects = true},
+	{.name = "virtual_alias_domains", .rejects = true},
+	{.name = "virtual_mailbox_domains", .rejects = true},
+	{.name = "relay_domains",
+		.rejects = true,
+		.forms = FORM_NAME_PARENTS,
+		.parents = PARENTS_BARE},
 	{.name = "fast_flush_domains", .forms = FORM_NAME_PARENTS, .parents = PARENTS_BARE},
 	/* smtpd asks it only for recipients in mydestination and the like */
 	{.name = "local_recipient_maps",
+		.rejects = true,
 		.forms = ADDRESS_FORMS | FORM_UNQUOTED | FORM_LOCAL_PART_ALWAYS},
-	{.name = "relay_recipient_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
+	{.name = "relay_recipient_maps", .rejects = true, .forms = ADDRESS_FORMS | FORM_UNQUOTED},
 	{.name = "virtual_mailbox_maps",
+		.rejects = true,
 		.forms = ADDRESS_FORMS | FORM_UNQUOTED,
 		.caution = MAILBOX_CAUTION},
 	/* Rewriting: cleanup/cleanup_map1n.c, cleanup_map11.c, smtp/smtp_map11.c */
@@ -200,14 +206,14 @@ static const struct plan_parameter parameters[] = {
 	{.name = "lmtp_sasl_mechanism_filter"},
 	/* The SMTP client: smtp/smtp_sasl_glue.c, smtp_tls_policy.c. It walks up the parents by
 	   itself for TLS policies */
-	{.name = "smtp_sasl_password_maps", .forms = ADDRESS_FORMS | FORM_UNQUOTED},
-	{.name = "lmtp_sasl_password_maps"},
+	{.name = "smtp_sasl_password_maps", .secret = true, .forms = ADDRESS_FORMS | FORM_UNQUOTED},
+	{.name = "lmtp_sasl_password_maps", .secret = true},
 	{.name = "smtp_tls_policy_maps"},
 	{.name = "lmtp_tls_policy_maps"},
 	{.name = "tlsproxy_client_policy_maps"},
 	{.name = "smtp_tls_per_site"},
 	{.name = "lmtp_tls_per_site"},
-	{.name = "tls_server_sni_maps"},
+	{.name = "tls_server_sni_maps", .secret = true},
 	{.name = "smtp_connection_cache_destinations"},
 	{.name = "lmtp_connection_cache_destinations"},
 	{.name = "use_srv_lookup"},

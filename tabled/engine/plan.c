@@ -251,16 +251,21 @@ static bool forms_of_addresses(unsigned forms)
 	return forms & (FORM_NO_EXTENSION | FORM_AT_DOMAIN | FORM_DOMAIN);
 }
 
-int plan_make(struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why)
+static void plan_clear(struct plan *plan)
 {
-	struct planner planner = {.plan = plan, .rule = rule, .why = why};
-	int result;
-
 	plan->count = 0;
 	plan->user = plan->extension = slice_of(NULL, 0);
 	buf_clear(&plan->text);
 	buf_clear(&plan->scratch);
 	buf_clear(&plan->internal);
+}
+
+int plan_make(struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why)
+{
+	struct planner planner = {.plan = plan, .rule = rule, .why = why};
+	int result;
+
+	plan_clear(plan);
 	if (forms_of_addresses(rule->forms) && is_address(key)) {
 		planner_unquote(&planner, key);
 		planner_split(&planner);
@@ -269,7 +274,28 @@ int plan_make(struct plan *plan, const struct plan_rule *rule, struct slice key,
 		result = plan_name(&planner, key);
 	}
 	plan_settle(plan);
+	plan->is_whole = true;
 	return result;
+}
+
+int plan_begin(struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why)
+{
+	int result;
+
+	if (!address_is_plain(key))
+		return plan_make(plan, rule, key, why);
+	plan_clear(plan);
+	plan->is_whole = false;
+	buf_clear(&plan->key);
+	buf_add_slice(&plan->key, key);
+	result = plan_add(plan, rule, key, false, why);
+	plan_settle(plan);
+	return result;
+}
+
+int plan_complete(struct plan *plan, const struct plan_rule *rule, struct error *why)
+{
+	return plan->is_whole ? 0 : plan_make(plan, rule, buf_slice(&plan->key), why);
 }
 
 void plan_finish(struct plan *plan)
@@ -278,5 +304,6 @@ void plan_finish(struct plan *plan)
 	buf_finish(&plan->text);
 	buf_finish(&plan->scratch);
 	buf_finish(&plan->internal);
+	buf_finish(&plan->key);
 	*plan = (struct plan){0};
 }

@@ -56,6 +56,8 @@ struct plan_parameter {
 	enum plan_fold fold;
 	enum plan_result result;
 	bool propagates; /* is in the default of propagate_unmatched_extensions */
+	bool rejects;    /* for "not found" it rejects a recipient or a domain */
+	bool secret;     /* results are passwords or keys */
 	const char
 		*refusal; /* why Postfix takes no socketmap here, and what to do; NULL: it does */
 	const char *caution; /* the same for a part of its programs; NULL: none */
@@ -94,6 +96,8 @@ struct plan {
 	struct slice user;      /* of the key, unquoted, without its extension, not folded */
 	struct slice extension; /* with its delimiter, not folded; empty if there is none */
 	struct buf internal;
+	struct buf key; /* as it came */
+	bool is_whole;  /* all forms are there, not only the first */
 };
 
 /*
@@ -101,6 +105,14 @@ struct plan {
  * there would be more forms than any real domain gives.
  */
 int plan_make(struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why);
+
+/*
+ * The same, but only the first form has to be there, since it is often all that is needed; if it is
+ * not, plan_complete() makes the others. That moves the forms, and leaves the first what it is.
+ */
+int plan_begin(
+	struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why);
+int plan_complete(struct plan *plan, const struct plan_rule *rule, struct error *why);
 void plan_finish(struct plan *plan);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads SQL just closely enough to know what is text, what is a name and what is a comment. */
+/* Goes through the tokens of a template, and makes a statement of them. */
 struct reader {
 	struct query *query;
 	const struct dialect *dialect;
@@ -62,49 +62,6 @@ static int reader_copy(struct reader *reader, const char *end, const char *place
 		buf_add_byte(&reader->text, *reader->at);
 	}
 	return 0;
-}
-
-/* The end of a quoted span that starts at `at`, behind the closing quote; NULL if there is none. */
-static const char *quoted_end(const char *at, char quote, bool backslash_escapes)
-{
-	for (at++; *at; at++) {
-		if (*at == '\\' && backslash_escapes && at[1]) {
-			at++;
-		} else if (*at == quote) {
-			if (at[1] != quote)
-				return at + 1;
-			at++;
-		}
-	}
-	return NULL;
-}
-
-/* MySQL's escapes (its manual, "String Literals"); \% and \_ stay as they are, for LIKE. */
-static void add_escaped(struct buf *out, char c)
-{
-	static const char from[] = "0bnrtZ", to[] = "\0\b\n\r\t\032";
-	const char *found = strchr(from, c);
-
-	if (c == '%' || c == '_')
-		buf_add_byte(out, '\\');
-	buf_add_byte(out, found ? to[found - from] : c);
-}
-
-/* The text that a literal stands for, still with its expansions. */
-static void literal_decode(
-	const char *at, const char *end, const struct dialect *dialect, struct buf *out)
-{
-	char quote = *at;
-
-	for (at++; at < end - 1; at++) {
-		if (*at == '\\' && dialect->backslash_escapes) {
-			add_escaped(out, *++at);
-			continue;
-		}
-		buf_add_byte(out, *at);
-		if (*at == quote)
-			at++;
-	}
 }
 
 static bool buf_equal(const struct buf *one, const struct buf *other)
@@ -196,91 +153,18 @@ static int reader_bind(struct reader *reader, const char *end)
 			expansion_in(reader->at, end));
 	if (check_param_count(reader) < 0)
 		return -1;
-	literal_decode(
-		reader->at, end, reader->dialect, &reader->literals[query->statement.params]);
+	sql_decode(slice_of(reader->at, (size_t)(end - reader->at)), reader->dialect,
+		&reader->literals[query->statement.params]);
 	return reader_add_param(reader, end);
 }
 
-#define KEYS ":keys"
-
-/* The list of keys. "::keys" is a cast, to a type of that name. */
-static bool is_keys(const struct reader *reader)
-{
-	const struct buf *text = &reader->text;
-	const char *end = reader->at + sizeof(KEYS) - 1;
-
-	return strncmp(reader->at, KEYS, sizeof(KEYS) - 1) == 0 && !sql_is_name_character(*end) &&
-	       !(text->size && text->data[text->size - 1] == ':');
-}
-
-static int reader_bind_keys(struct reader *reader)
+static int reader_bind_keys(struct reader *reader, const char *end)
 {
 	if (check_param_count(reader) < 0)
 		return -1;
 	reader->keys++;
 	buf_add_string(&reader->literals[reader->query->statement.params], "%s");
-	return reader_add_param(reader, reader->at + sizeof(KEYS) - 1);
-}
-
-static int reader_quoted(struct reader *reader)
-{
-	char quote = *reader->at;
-	bool is_text = quote == '\'' || (quote == '"' && reader->dialect->double_quoted_text);
-	const char *end =
-		quoted_end(reader->at, quote, is_text && reader->dialect->backslash_escapes);
-
-	if (!end)
-		return error_set(reader->why, "the quote %c is never closed", quote);
-	if (is_text && expansion_in(reader->at, end))
-		return reader_bind(reader, end);
-	return reader_copy(reader, end, is_text ? "in a string" : "in a quoted name");
-}
-
-/* "--" starts a comment; for MySQL only with a blank behind it, so that 5--3 is 8. */
-static bool is_dashes(const char *at, const struct dialect *dialect)
-{
-	if (strncmp(at, "--", 2) != 0)
-		return false;
-	return !dialect->hash_comments || (at[2] && (unsigned char)at[2] <= ' ');
-}
-
-/* The end of the comment that starts at `at`, or NULL if none does. */
-static const char *comment_end(const char *at, const struct dialect *dialect)
-{
-	const char *end;
-
-	if (is_dashes(at, dialect) || (*at == '#' && dialect->hash_comments))
-		return at + strcspn(at, "\n");
-	if (strncmp(at, "/*", 2) != 0)
-		return NULL;
-	end = strstr(at + 2, "*/");
-	return end ? end + 2 : at + strlen(at);
-}
-
-/* MySQL executes what stands in such a comment, so it is kept. */
-static bool is_hint(const char *comment)
-{
-	return comment[0] == '/' && (comment[2] == '!' || comment[2] == '+');
-}
-
-/* The end of a $tag$ … $tag$ string that starts at `at`, or NULL if none does. */
-static const char *dollar_end(const char *at, const struct dialect *dialect)
-{
-	struct buf tag = {0};
-	const char *open, *close;
-
-	if (*at != '$' || !dialect->dollar_quotes)
-		return NULL;
-	open = at + 1;
-	while (isalpha((unsigned char)*open) || *open == '_')
-		open++;
-	if (*open != '$')
-		return NULL;
-	buf_add(&tag, at, (size_t)(open + 1 - at));
-	close = strstr(open + 1, buf_string(&tag));
-	close = close ? close + tag.size : NULL;
-	buf_finish(&tag);
-	return close;
+	return reader_add_param(reader, end);
 }
 
 /*
@@ -294,32 +178,56 @@ static void add_comment_trace(struct buf *text)
 	buf_add_string(text, dashes ? "/**/" : " ");
 }
 
-static int reader_step(struct reader *reader)
+static int reader_comment(struct reader *reader, const char *end)
 {
-	const char *end = comment_end(reader->at, reader->dialect);
+	add_comment_trace(&reader->text);
+	buf_add_byte(&reader->words, ' ');
+	reader->at = end;
+	return 0;
+}
 
-	if (end && is_hint(reader->at))
-		return reader_copy(reader, end, "in an optimizer hint");
-	if (end) {
-		add_comment_trace(&reader->text);
-		buf_add_byte(&reader->words, ' ');
-		reader->at = end;
-		return 0;
-	}
-	if (strchr("'\"`", *reader->at)) {
-		buf_add_byte(&reader->words, '\'');
-		return reader_quoted(reader);
-	}
-	end = dollar_end(reader->at, reader->dialect);
-	if (end)
-		return reader_copy(reader, end, "in a $-quoted string");
-	if (is_keys(reader))
-		return reader_bind_keys(reader);
-	buf_add_byte(&reader->words, (char)toupper((unsigned char)*reader->at));
-	end = reader->at + 1;
-	if (*reader->at == '%' && *end)
-		end++;
+static int reader_string(struct reader *reader, const char *end)
+{
+	buf_add_byte(&reader->words, '\'');
+	return expansion_in(reader->at, end) ? reader_bind(reader, end)
+					     : reader_copy(reader, end, "in a string");
+}
+
+static int reader_name(struct reader *reader, const char *end)
+{
+	buf_add_byte(&reader->words, '\'');
+	return reader_copy(reader, end, "in a quoted name");
+}
+
+static int reader_plain(struct reader *reader, const char *end)
+{
+	for (const char *at = reader->at; at < end; at++)
+		buf_add_byte(&reader->words, (char)toupper((unsigned char)*at));
 	return reader_copy(reader, end, "outside quotes");
+}
+
+static int reader_take(struct reader *reader, const struct sql_token *token)
+{
+	const char *end = token->text.data + token->text.size;
+
+	switch (token->kind) {
+	case SQL_COMMENT:
+		return reader_comment(reader, end);
+	case SQL_HINT:
+		return reader_copy(reader, end, "in an optimizer hint");
+	case SQL_STRING:
+		return reader_string(reader, end);
+	case SQL_NAME:
+		return reader_name(reader, end);
+	case SQL_DOLLAR:
+		return reader_copy(reader, end, "in a $-quoted string");
+	case SQL_UNCLOSED:
+		return error_set(reader->why, "the quote %c is never closed", token->text.data[0]);
+	case SQL_KEYS:
+		return reader_bind_keys(reader, end);
+	default:
+		return reader_plain(reader, end);
+	}
 }
 
 /* Trailing semicolons and blanks: the statement may be wrapped into another one. */
@@ -388,11 +296,12 @@ int query_init(struct query *query, const char *text, const struct dialect *dial
 {
 	struct reader reader = {
 		.query = query, .dialect = dialect, .needs = needs, .why = why, .at = text};
+	struct sql_token token;
 	int result = 0;
 
 	*query = (struct query){0};
-	while (*reader.at && result == 0)
-		result = reader_step(&reader);
+	while (result == 0 && sql_next(&text, dialect, &token))
+		result = reader_take(&reader, &token);
 	trim_end(&reader.text);
 	buf_string(&reader.text);
 	query->statement.text = reader.text.data;

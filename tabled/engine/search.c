@@ -2,25 +2,22 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "engine/engine_internal.h"
+#include "engine/inquiry.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-/* Questions of one lookup that are out at a time. No usual key has more forms and tables. */
+/* Inquiries of one lookup that are out at a time. No usual key has more forms and tables. */
 enum { STEPS_MAX = 32 };
 
 /* One form of the key, asked of one table. */
 struct step {
-	struct ask ask; /* the first, so that the answer finds its step */
+	struct inquiry inquiry; /* the first, so that the answer finds its step */
 	struct search *search;
-	const struct table *table;
-	struct address_parts key;
-	struct slice *params; /* owned */
-	size_t param_room;
-	struct buf params_text;
-	struct rows rows;
-	struct error why;
 	bool wanted;   /* the table is asked for this form at all */
-	bool answered; /* the question has its status */
+	bool answered; /* the inquiry has its status */
 };
 
 struct search {
@@ -34,9 +31,8 @@ struct search {
 	struct step *steps[STEPS_MAX]; /* owned; made when they are first needed */
 	size_t first;                  /* the number of the step that steps[0] is now */
 	size_t sent, judged;           /* steps, of all forms and tables */
-	size_t outstanding;            /* questions without an answer */
+	size_t outstanding;            /* inquiries without an answer */
 	struct error why;
-	struct buf text;
 	bool running; /* inside search_run(): an answer must not start another one */
 	bool over;    /* the client has its reply */
 	struct search *next_spare;
@@ -46,9 +42,7 @@ static void step_free(struct step *step)
 {
 	if (!step)
 		return;
-	free(step->params);
-	buf_finish(&step->params_text);
-	rows_finish(&step->rows);
+	buf_wipe(&step->inquiry.text);
 	free(step);
 }
 
@@ -57,7 +51,6 @@ static void search_free(struct search *search)
 	for (size_t i = 0; i < STEPS_MAX; i++)
 		step_free(search->steps[i]);
 	plan_finish(&search->plan);
-	buf_wipe(&search->text);
 	free(search);
 }
 
@@ -84,19 +77,17 @@ static struct search *search_take(struct engine *engine)
 	search->engine = engine;
 	search->first = search->sent = search->judged = search->outstanding = 0;
 	search->over = false;
-	buf_clear(&search->text);
 	engine->pending++;
 	return search;
 }
 
 static size_t search_room(const struct search *search)
 {
-	size_t room = search->text.room + search->plan.text.room + search->plan.scratch.room +
+	size_t room = search->plan.key.room + search->plan.text.room + search->plan.scratch.room +
 		      search->plan.internal.room + search->plan.room * sizeof(*search->plan.forms);
 
 	for (size_t i = 0; i < STEPS_MAX && search->steps[i]; i++)
-		room += search->steps[i]->rows.text.room + search->steps[i]->rows.spans.room +
-			search->steps[i]->params_text.room;
+		room += search->steps[i]->inquiry.text.room;
 	return room;
 }
 
@@ -117,30 +108,29 @@ static void search_return(struct search *search)
 }
 
 /* Takes back what is asked but no longer needed. */
-static void search_withdraw(struct search *search)
+static void search_withdraw(struct search *search, uint64_t now)
 {
 	for (size_t at = search->judged; at < search->sent; at++) {
 		struct step *step = search->steps[at - search->first];
-		struct source *source;
 
-		if (!step->wanted || step->answered)
-			continue;
-		source = &search->engine->sources[step->table->source];
-		search->outstanding -= source_withdraw(source, &step->ask);
+		if (step->wanted && !step->answered)
+			search->outstanding -= inquiry_withdraw(&step->inquiry, now);
 	}
 }
 
 /* Answers the client. The search itself lives on until its last question has come back. */
-static void search_reply(struct search *search, enum status status, struct slice text)
+static void search_reply(struct search *search, enum status status, struct slice text, uint64_t now)
 {
 	struct reply reply = {status, text, search->map ? search->map->name : NULL};
 
 	if (search->map)
 		search->engine->counters[search->map->index].by_status[status]++;
 	search->over = true;
-	search_withdraw(search);
+	search_withdraw(search, now);
 	search->done(search->owner, &reply);
 }
+
+static void search_run(struct search *search, uint64_t now);
 
 static size_t step_count(const struct search *search)
 {
@@ -152,85 +142,48 @@ static const struct key_form *step_form(const struct search *search, size_t at)
 	return &search->plan.forms[at / search->map->table_count];
 }
 
-static void trace_step(const struct search *search, size_t at, const char *outcome)
+static void trace_step(const struct search *search, const struct step *step)
 {
-	const struct step *step = search->steps[at - search->first];
+	struct lookup_trace *trace = search->trace;
+	const struct inquiry *inquiry = &step->inquiry;
+	const char *status = status_text(inquiry->status);
+	char text[sizeof(struct error)];
 
-	if (search->trace)
-		search->trace->step(
-			search->trace, step_form(search, at)->key, step->table->name, outcome);
-}
-
-/*
- * One line in the log until the table is answered again, since what fails for one key mostly fails
- * for all; none if the source itself is away and has said so.
- */
-static void log_failure(struct search *search, const struct step *step, bool broken, uint64_t now)
-{
-	struct engine *engine = search->engine;
-	const struct source *source = &engine->sources[step->table->source];
-	bool *said = &engine->table_failing[step->table->query.statement.id];
-
-	if (*said || source->state != SOURCE_UP)
+	if (!trace)
 		return;
-	*said = true;
-	if (log_limit_pass(&engine->limit, now, "failed lookups"))
-		log_line(broken ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-			"map=%s table=%s source=%s: lookup failed: %s", search->map->name,
-			step->table->name, source->config->name, step->why.text);
+	if (!step->wanted)
+		snprintf(text, sizeof(text),
+			"not asked: its query or domain list does not fit this form");
+	else if (inquiry->is_kept)
+		snprintf(text, sizeof(text), "%s, kept for %" PRIu64 ".%" PRIu64 " s%s", status,
+			inquiry->age / 1000, inquiry->age % 1000 / 100,
+			inquiry->old ? ": old, but the best there is" : "");
+	else if (inquiry->status == FOUND || inquiry->status == NOT_FOUND)
+		snprintf(text, sizeof(text), "%s", status);
+	else
+		snprintf(text, sizeof(text), "%.*s", SLICE_ARGS(buf_slice(&inquiry->text)));
+	trace->step(trace, inquiry->form, inquiry->map->tables[inquiry->at]->name, text);
 }
 
-/* An error ends the lookup: what follows can't be known to be the right answer. */
-static void search_fail(
-	struct search *search, const struct step *step, enum status status, uint64_t now)
+static void step_answered(struct inquiry *inquiry, uint64_t now)
 {
-	log_failure(search, step, status == BROKEN, now);
-	search_reply(search, status, slice_str(step->why.text));
+	struct step *step = (struct step *)inquiry;
+
+	step->answered = true;
+	step->search->outstanding--;
+	if (!step->search->running)
+		search_run(step->search, now);
 }
-
-/* Binds the key's parts to the table's statement. */
-static void step_bind(struct step *step)
-{
-	const struct query *query = &step->table->query;
-	size_t ends[STATEMENT_PARAMS_MAX];
-	size_t count = query->statement.params, start = 0;
-
-	if (step->param_room < count) {
-		step->param_room = count;
-		step->params = memory_resize(step->params, count * sizeof(*step->params));
-	}
-	buf_clear(&step->params_text);
-	for (size_t i = 0; i < count; i++) {
-		template_expand(&query->params[i], &step->key, &step->key, &step->params_text);
-		ends[i] = step->params_text.size;
-	}
-	for (size_t i = 0; i < count; i++) {
-		step->params[i] =
-			slice_of(buf_slice(&step->params_text).data + start, ends[i] - start);
-		start = ends[i];
-	}
-}
-
-static void step_answered(struct ask *ask, uint64_t now);
 
 static void step_ask(struct step *step, uint64_t now)
 {
 	struct search *search = step->search;
-	struct source *source = &search->engine->sources[step->table->source];
+	const struct table *table = search->map->tables[step->inquiry.at];
+	const struct source_config *source = &search->engine->catalog->sources[table->source];
 
-	step_bind(step);
-	rows_clear(&step->rows);
-	step->why.text[0] = '\0';
-	step->ask = (struct ask){
-		.question = {.statement = &step->table->query.statement,
-			.params = step->params,
-			.rows = &step->rows,
-			.why = &step->why},
-		.deadline = search->started + (uint64_t)source->config->settings->query_timeout,
-		.done = step_answered,
-	};
+	step->inquiry.deadline = search->started + (uint64_t)source->settings->query_timeout;
 	search->outstanding++;
-	source_ask(source, &step->ask, now);
+	inquiry_begin(&step->inquiry, now);
 }
 
 /* The next step: asks its question, unless the table does not want it. */
@@ -246,9 +199,12 @@ static void search_send(struct search *search, uint64_t now)
 		search->steps[slot] = memory_new(1, sizeof(*step));
 	step = search->steps[slot];
 	step->search = search;
-	step->table = search->map->tables[at % search->map->table_count];
-	step->key = address_parts_of(step_form(search, at)->key);
-	step->wanted = table_wants(step->table, &step->key);
+	step->inquiry.engine = search->engine;
+	step->inquiry.map = search->map;
+	step->inquiry.at = at % search->map->table_count;
+	step->inquiry.form = step_form(search, at)->key;
+	step->inquiry.done = step_answered;
+	step->wanted = table_wants(search->map->tables[step->inquiry.at], step->inquiry.form);
 	step->answered = !step->wanted;
 	if (step->wanted)
 		step_ask(step, now);
@@ -257,67 +213,84 @@ static void search_send(struct search *search, uint64_t now)
 static void search_found(
 	struct search *search, struct step *step, const struct key_form *form, uint64_t now)
 {
-	map_restore_extension(search->map, &search->plan, form, &search->text);
-	if (search->text.size > LOOKUP_TEXT_MAX) {
-		error_set(&step->why, "the result, with its extensions, is longer than %d bytes",
-			LOOKUP_TEXT_MAX);
-		search_fail(search, step, BROKEN, now);
+	struct buf *text = &step->inquiry.text;
+
+	map_restore_extension(search->map, &search->plan, form, text);
+	if (text->size <= LOOKUP_TEXT_MAX) {
+		search_reply(search, FOUND, buf_slice(text), now);
 		return;
 	}
-	search_reply(search, FOUND, buf_slice(&search->text));
+	error_set(&search->why, "the result, with its extensions, is longer than %d bytes",
+		LOOKUP_TEXT_MAX);
+	if (log_limit_pass(&search->engine->limit, now, "failed lookups"))
+		log_error("map=%s: lookup failed: %s", search->map->name, search->why.text);
+	search_reply(search, BROKEN, slice_str(search->why.text), now);
 }
 
-/* Takes the answer to the oldest question. It may end the search. */
+/* Takes the oldest answer. It may end the search. */
 static void search_judge(struct search *search, uint64_t now)
 {
 	size_t at = search->judged++;
 	struct step *step = search->steps[at - search->first];
-	enum status status = step->ask.question.status;
+	enum status status = step->inquiry.status;
 
-	if (!step->wanted) {
-		trace_step(
-			search, at, "not asked: its query or domain list does not fit this form");
+	trace_step(search, step);
+	if (!step->wanted || status == NOT_FOUND)
 		return;
-	}
-	if (status == FOUND) {
-		buf_clear(&search->text);
-		status = table_format(
-			step->table, &step->rows, &step->key, &search->text, &step->why);
-	}
-	if (status == FOUND || status == NOT_FOUND)
-		search->engine->table_failing[step->table->query.statement.id] = false;
-	trace_step(search, at,
-		status == FOUND || status == NOT_FOUND ? status_text(status) : step->why.text);
 	if (status == FOUND)
 		search_found(search, step, step_form(search, at), now);
-	else if (status != NOT_FOUND)
-		search_fail(search, step, status, now);
+	else /* what follows can't be known to be the right answer */
+		search_reply(search, status, buf_slice(&step->inquiry.text), now);
 }
 
-/* May the next step be taken? A server is asked ahead, anything else only if need be. */
-static bool may_send(const struct search *search)
+static void log_key(struct search *search, const char *why, uint64_t now)
 {
-	const struct table *table;
-
-	if (search->sent == step_count(search) || search->over)
-		return false;
-	if (search->sent == search->judged)
-		return true;
-	table = search->map->tables[search->sent % search->map->table_count];
-	return table->backend->is_server && search->sent - search->first < STEPS_MAX;
+	if (log_limit_pass(&search->engine->limit, now, "failed lookups"))
+		log_warning("map=%s: a key was refused: %s", search->map->name, why);
 }
 
-/* Goes on until the search is over or waits for an answer. */
+/* The first form was not enough: makes the others. What is out keeps the form that it has. */
+static void search_complete(struct search *search, uint64_t now)
+{
+	if (plan_complete(&search->plan, &search->map->rule, &search->why) < 0) {
+		log_key(search, search->why.text, now);
+		search_reply(search, BROKEN, slice_str(search->why.text), now);
+		return;
+	}
+	for (size_t at = search->first; at < search->sent; at++)
+		search->steps[at - search->first]->inquiry.form = step_form(search, at)->key;
+}
+
+/* May more be asked? A server is asked ahead, anything else only if need be. */
+static bool may_ask(const struct search *search)
+{
+	const struct table *table = search->map->tables[search->sent % search->map->table_count];
+
+	return search->sent == search->judged ||
+	       (table->backend->is_server && search->sent - search->first < STEPS_MAX);
+}
+
+static bool has_answer(const struct search *search)
+{
+	return search->judged < search->sent &&
+	       search->steps[search->judged - search->first]->answered;
+}
+
+/* Goes on until the search is over or waits for an answer. What is there is judged first. */
 static void search_run(struct search *search, uint64_t now)
 {
 	search->running = true;
 	while (!search->over) {
-		while (may_send(search))
-			search_send(search, now);
-		if (search->judged == search->sent)
-			search_reply(search, NOT_FOUND, slice_str("not found"));
-		else if (search->steps[search->judged - search->first]->answered)
+		if (has_answer(search))
 			search_judge(search, now);
+		else if (!may_ask(search))
+			break;
+		else if (search->sent < step_count(search))
+			search_send(search, now);
+		else if (!search->plan.is_whole)
+			search_complete(search, now);
+		else if (search->judged == search->sent)
+			search_reply(search, NOT_FOUND, slice_str("not found"), now);
 		else
 			break;
 	}
@@ -326,21 +299,11 @@ static void search_run(struct search *search, uint64_t now)
 		search_return(search);
 }
 
-/* The source has answered: inside source_ask(), and so search_run(), which goes on, or later. */
-static void step_answered(struct ask *ask, uint64_t now)
-{
-	struct step *step = (struct step *)ask;
-
-	step->answered = true;
-	step->search->outstanding--;
-	if (!step->search->running)
-		search_run(step->search, now);
-}
-
 /* An answer that needs no source. */
-static void search_refuse(struct search *search, enum status status, struct slice text)
+static void search_refuse(
+	struct search *search, enum status status, struct slice text, uint64_t now)
 {
-	search_reply(search, status, text);
+	search_reply(search, status, text, now);
 	search_return(search);
 }
 
@@ -356,16 +319,25 @@ static void refuse_unknown_map(struct search *search, struct slice name, uint64_
 			buf_string(&names));
 	buf_add_format(
 		&text, "there is no map \"%.*s\"; tabled's log says which exist", SLICE_ARGS(name));
-	search_refuse(search, BROKEN, buf_slice(&text));
+	search_refuse(search, BROKEN, buf_slice(&text), now);
 	buf_finish(&names);
 	buf_finish(&text);
 }
 
 static void refuse_key(struct search *search, const char *why, uint64_t now)
 {
-	if (log_limit_pass(&search->engine->limit, now, "failed lookups"))
-		log_warning("map=%s: a key was refused: %s", search->map->name, why);
-	search_refuse(search, BROKEN, slice_str(why));
+	log_key(search, why, now);
+	search_refuse(search, BROKEN, slice_str(why), now);
+}
+
+/* Most clients ask one map over and over. */
+static const struct map *find_map(struct engine *engine, struct slice name)
+{
+	const struct map *last = engine->last_map;
+
+	if (!last || strlen(last->name) != name.size || memcmp(last->name, name.data, name.size))
+		engine->last_map = catalog_find(engine->catalog, name);
+	return engine->last_map;
 }
 
 void search_begin(struct engine *engine, const struct request *request, uint64_t now,
@@ -377,15 +349,15 @@ void search_begin(struct engine *engine, const struct request *request, uint64_t
 	search->done = done;
 	search->owner = owner;
 	search->started = now;
-	search->map = catalog_find(engine->catalog, request->map);
+	search->map = find_map(engine, request->map);
 	if (!search->map)
 		refuse_unknown_map(search, request->map, now);
 	else if (slice_find(request->key, '\0') >= 0)
 		refuse_key(search, "it holds a NUL byte", now);
 	/* What is no UTF-8 can't be in any table: postfix: src/util/dict_utf8.c, dict_sqlite.c */
 	else if (!utf8_is_valid(request->key))
-		search_refuse(search, NOT_FOUND, slice_str("the key is not valid UTF-8"));
-	else if (plan_make(&search->plan, &search->map->rule, request->key, &search->why) < 0)
+		search_refuse(search, NOT_FOUND, slice_str("the key is not valid UTF-8"), now);
+	else if (plan_begin(&search->plan, &search->map->rule, request->key, &search->why) < 0)
 		refuse_key(search, search->why.text, now);
 	else
 		search_run(search, now);

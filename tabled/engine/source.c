@@ -14,6 +14,7 @@ void source_init(
 	struct source *source, const struct source_config *config, struct connector *connector)
 {
 	*source = (struct source){.config = config};
+	source->complained = &source->own_complained;
 	if (config->server)
 		source->pool = pool_create(source, connector);
 }
@@ -37,14 +38,14 @@ void source_set_state(
 		return;
 	source->state = state;
 	source->since = now;
-	if (state == SOURCE_DOWN) {
-		source->complained = true;
+	if (source->quiet)
+		return;
+	if (state == SOURCE_DOWN && !atomic_exchange(source->complained, true)) {
 		log_warning(
 			"source=%s state=down reason=\"%s\": lookups are answered \"try later\" "
 			"until it is mended",
 			source->config->name, source->why.text);
-	} else if (state == SOURCE_UP && source->complained) {
-		source->complained = false;
+	} else if (state == SOURCE_UP && atomic_exchange(source->complained, false)) {
 		log_info("source=%s state=up: lookups are answered again", source->config->name);
 	}
 }
@@ -52,9 +53,9 @@ void source_set_state(
 /* Says once that lookups have to wait for a lock. */
 static void source_complain(struct source *source)
 {
-	if (source->state != SOURCE_LOCKED || source->complained)
+	if (source->state != SOURCE_LOCKED || source->quiet ||
+		atomic_exchange(source->complained, true))
 		return;
-	source->complained = true;
 	log_warning("source=%s state=locked reason=\"%s\": lookups wait until their deadline",
 		source->config->name, source->why.text);
 }
@@ -93,6 +94,7 @@ static int source_open(struct source *source, uint64_t now)
 	if (source->state == SOURCE_DOWN && now < source->retry_at)
 		return -1;
 	source->conn = memory_new(1, backend->conn_size);
+	source->opened++;
 	if (backend->open(source->conn, source->config->own, NULL, &why) == 0)
 		return 0;
 	source_lose(source, &why, now);

@@ -10,6 +10,8 @@
 #include "backend.h"
 #include "engine/catalog.h"
 
+#include <stdatomic.h>
+
 struct line;
 struct pool;
 
@@ -43,14 +45,22 @@ struct source {
 	struct pool *pool;                  /* owned; NULL: asked inline, by the fields below */
 	void *conn;                         /* owned; NULL while closed */
 	enum source_state state;
-	uint64_t since;      /* ms; when the state began */
-	bool complained;     /* the log's last word on it was bad */
-	struct error why;    /* of the state */
-	uint64_t retry_at;   /* ms; while closed: when to open again */
-	uint64_t busy_at;    /* ms; while asks wait: when to ask again */
-	uint64_t busy_wait;  /* ms; the current wait between two tries */
-	struct ask *waiting; /* list, oldest first */
-	bool asked;          /* since it last rested */
+	uint64_t since; /* ms; when the state began */
+	/* The log's last word on it was bad. Borrowed: several workers may share one. */
+	atomic_bool *complained;
+	atomic_bool own_complained; /* for who has none */
+	struct error why;           /* of the state */
+	uint64_t retry_at;          /* ms; while closed: when to open again */
+	uint64_t busy_at;           /* ms; while asks wait: when to ask again */
+	uint64_t busy_wait;         /* ms; the current wait between two tries */
+	struct ask *waiting;        /* list, oldest first */
+	bool asked;                 /* since it last rested */
+	bool quiet;                 /* another one tells the log how the database is */
+	uint64_t opened;            /* times; of what is asked inline */
+
+	/* Called when the database has rung (backend.h), outside of all `done`s. May be NULL. */
+	void (*rang)(void *owner, uint64_t now);
+	void *rang_owner; /* borrowed */
 };
 
 struct connector;

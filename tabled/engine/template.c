@@ -14,17 +14,15 @@ struct template_piece {
 /* Splits the domain from the right; runs of dots count as one (postfix: argv_split). */
 static void parts_split_labels(struct address_parts *parts)
 {
-	size_t end = parts->domain.size;
+	struct slice left = parts->domain;
 
-	while (end > 0 && parts->label_count < TEMPLATE_LABELS) {
-		size_t start = end;
+	while (left.size && parts->label_count < TEMPLATE_LABELS) {
+		ptrdiff_t dot = slice_find_last(left, '.');
+		struct slice label = slice_from(left, (size_t)(dot + 1));
 
-		while (start > 0 && parts->domain.data[start - 1] != '.')
-			start--;
-		if (start < end)
-			parts->labels[parts->label_count++] =
-				slice_of(parts->domain.data + start, end - start);
-		end = start > 0 ? start - 1 : 0;
+		if (label.size)
+			parts->labels[parts->label_count++] = label;
+		left.size = dot < 0 ? 0 : (size_t)dot;
 	}
 }
 

@@ -33,6 +33,12 @@ struct template_needs {
 	size_t labels;
 };
 
+/* Whether there is anything that a key could lack. */
+static inline bool template_needs_parts(const struct template_needs *needs)
+{
+	return needs->key_domain || needs->key_user || needs->labels;
+}
+
 bool template_key_fits(const struct template_needs *needs, const struct address_parts *key);
 bool template_value_fits(const struct template_needs *needs, const struct address_parts *value);
 

@@ -7,9 +7,11 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 #include <utlist.h>
 
 enum {
@@ -37,7 +39,7 @@ static void on_closed(uv_handle_t *handle)
 	buf_wipe(&conn->out);
 	buf_wipe(&conn->sending);
 	free(conn);
-	listener_lost_conn(listener);
+	listener_lost_handle(listener);
 }
 
 static void exchange_end(struct exchange *exchange, struct loop *loop)
@@ -64,8 +66,8 @@ void conn_close(struct conn *conn)
 			exchange_end(exchange, listener->loop);
 	}
 	DL_DELETE(listener->conns, conn);
-	listener->conn_count--;
-	listener->loop->conn_count--;
+	atomic_fetch_sub(&listener->door->clients[listener->loop->number], 1);
+	atomic_fetch_sub(&listener->loop->conn_count, 1);
 	uv_close((uv_handle_t *)&conn->handle, on_closed);
 }
 
@@ -198,6 +200,7 @@ static void conn_submit(struct conn *conn, struct request *request)
 
 	listener->requests++;
 	if (listener->proto->kind == PROTO_COMMAND) {
+		assert(loop->commands.run);
 		loop->commands.run(loop->commands.context, request->key, loop_now(loop),
 			exchange_done, exchange);
 		return;
@@ -411,28 +414,31 @@ void conn_sweep(struct conn *conn, uint64_t now)
 	}
 }
 
-int conn_accept(struct listener *listener)
+void conn_open(struct listener *listener, int fd)
 {
 	struct conn *conn = memory_new(1, sizeof(*conn));
+	uv_loop_t *uv = &listener->loop->uv;
+	bool is_unix = listener->door->endpoint.is_unix;
 	int code;
 
 	conn->listener = listener;
 	conn->since = loop_now(listener->loop);
-	if (listener->endpoint.is_unix)
-		uv_pipe_init(&listener->loop->uv, &conn->handle.pipe, 0);
+	if (is_unix)
+		uv_pipe_init(uv, &conn->handle.pipe, 0);
 	else
-		uv_tcp_init(&listener->loop->uv, &conn->handle.tcp);
+		uv_tcp_init(uv, &conn->handle.tcp);
 	conn->handle.stream.data = conn;
 	DL_APPEND(listener->conns, conn);
-	listener->conn_count++;
-	listener->loop->conn_count++;
 	listener->handle_count++;
-	code = uv_accept(&listener->handle.stream, &conn->handle.stream);
-	if (code == 0 && !listener->endpoint.is_unix)
+	code = is_unix ? uv_pipe_open(&conn->handle.pipe, fd) : uv_tcp_open(&conn->handle.tcp, fd);
+	if (code < 0)
+		close(fd);
+	else
+		listener->accepted++;
+	if (code == 0 && !is_unix)
 		uv_tcp_nodelay(&conn->handle.tcp, 1);
 	if (code == 0)
 		code = uv_read_start(&conn->handle.stream, on_allocate, on_read);
 	if (code < 0)
 		conn_close(conn);
-	return code < 0 ? -1 : 0;
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "net/thread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +25,22 @@ struct dbconn {
 /* Threads that cancel. Of the whole process, since they may outlive the loop. */
 static atomic_int cancels;
 
+/* Milliseconds, as the loop last looked. */
+static uint64_t now_of(const struct dbconn *dbconn)
+{
+	return clock_of_monotonic(uv_now(dbconn->loop));
+}
+
+/* The first work starts libuv's threads. */
+static void queue_work(struct dbconn *dbconn, uv_work_cb work, uv_after_work_cb after)
+{
+	sigset_t before;
+
+	thread_hold_signals(&before);
+	uv_queue_work(dbconn->loop, &dbconn->work, work, after);
+	thread_release_signals(&before);
+}
+
 static void work_open(uv_work_t *work)
 {
 	struct dbconn *dbconn = work->data;
@@ -37,7 +54,7 @@ static void after_open(uv_work_t *work, int status)
 
 	(void)status;
 	uv_update_time(dbconn->loop);
-	connection_opened(dbconn->connection, clock_us(), uv_now(dbconn->loop));
+	connection_opened(dbconn->connection, clock_us(), now_of(dbconn));
 }
 
 static void dbconn_open(struct connector *connector, struct connection *connection)
@@ -48,7 +65,7 @@ static void dbconn_open(struct connector *connector, struct connection *connecti
 	dbconn->loop = ((struct dbconn_connector *)connector)->loop;
 	dbconn->work.data = dbconn->poll.data = dbconn;
 	*connection_handle(connection) = dbconn;
-	uv_queue_work(dbconn->loop, &dbconn->work, work_open, after_open);
+	queue_work(dbconn, work_open, after_open);
 }
 
 static void start_watch(struct dbconn *dbconn);
@@ -59,7 +76,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 	/* Whatever is wrong with the socket, the driver finds out. */
 	(void)events;
-	connection_ready(dbconn->connection, uv_now(dbconn->loop));
+	connection_ready(dbconn->connection, now_of(dbconn));
 	/* libuv ends the watch at an error, but there may be bytes before it to be read first. */
 	if (status < 0 && !uv_is_closing((uv_handle_t *)poll))
 		start_watch(dbconn);
@@ -113,6 +130,7 @@ static bool start_cancel(struct dbconn *dbconn)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
+	sigset_t before;
 	bool started;
 
 	if (atomic_fetch_add(&cancels, 1) >= CANCELS_MAX) {
@@ -121,7 +139,9 @@ static bool start_cancel(struct dbconn *dbconn)
 	}
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	thread_hold_signals(&before);
 	started = pthread_create(&thread, &attributes, run_cancel, dbconn) == 0;
+	thread_release_signals(&before);
 	pthread_attr_destroy(&attributes);
 	if (!started)
 		atomic_fetch_sub(&cancels, 1);
@@ -133,7 +153,7 @@ static void dbconn_finish(struct dbconn *dbconn)
 {
 	if (dbconn->cancel && start_cancel(dbconn))
 		return;
-	uv_queue_work(dbconn->loop, &dbconn->work, work_close, after_close);
+	queue_work(dbconn, work_close, after_close);
 }
 
 static void on_poll_closed(uv_handle_t *handle)

@@ -1,6 +1,6 @@
 /*
- * What loop.c, listener.c and conn.c share: the loop and the things that live on it. Nobody
- * outside this folder includes it.
+ * What the files of this folder share: the loop and the things that live on it. Nobody outside
+ * includes it.
  */
 #ifndef TABLED_NET_INTERNAL_H
 #define TABLED_NET_INTERNAL_H
@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "net/dbconn.h"
 #include "net/endpoint.h"
-#include "net/loop.h"
+#include "net/workers.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 /* What a client may send before the others have their turn. */
@@ -24,54 +26,84 @@ struct retired_engine {
 };
 
 struct loop {
+	struct workers *workers; /* borrowed */
+	unsigned number;         /* of its worker */
+	pthread_t thread;        /* unless the number is 0 */
 	uv_loop_t uv;
 	uv_timer_t sweep;  /* each second: looks for clients past their time */
 	uv_timer_t tick;   /* when the engine wants to be called */
 	uint64_t tick_at;  /* ms; UINT64_MAX: the timer is not set */
 	uv_prepare_t rest; /* before each sleep: lets the engine ask what has gathered */
+	uv_async_t bell;   /* rung by other threads when they have put a letter into the inbox */
+	struct inbox inbox;
 	struct dbconn_connector connector;
-	struct command_handler commands;
+	struct command_handler commands; /* worker 0's only */
 	struct retired_engine current;
 	struct retired_engine *retired; /* list */
 	struct listener *listeners;     /* list */
 	struct signal_handler *signals; /* list */
+	struct loop_timer *timers;      /* list */
 	struct exchange *spare;         /* list of exchanges to be used again */
-	size_t conn_count;              /* clients of all listeners */
+	atomic_size_t conn_count;       /* clients of all listeners; worker 0 reads it, too */
 	uint64_t turn;                  /* counts the sleeps of the worker */
 	bool stopping;
+	bool drained; /* stopped, and the last listener is gone */
 	char read_buffer[READ_BUFFER_BYTES];
 };
 
-/* One listening socket. */
+/*
+ * What the listeners of one address in all workers share. Each worker has one, its twins in the
+ * others have the same options; only worker 0's has the socket. Counted.
+ */
+struct door {
+	struct endpoint endpoint; /* never changes */
+	unsigned workers;         /* never changes */
+	atomic_uint users;
+	atomic_bool crowded; /* worker 0 wants to be told when a client leaves */
+	bool evicting;       /* worker 0's: a client who can be sent away is being looked for */
+	/* The clients of each worker. Worker 0 counts them in, their own worker counts them out. */
+	atomic_size_t clients[];
+};
+
+/* For a socket that listens at the endpoint. Held by the caller. */
+struct door *door_create(const struct endpoint *endpoint, unsigned workers);
+
+/* From any thread. door_hold() returns the door. */
+struct door *door_hold(struct door *door);
+void door_release(struct door *door);
+
+/* The clients of all workers. */
+size_t door_clients(const struct door *door);
+
+/* A listener in one worker. */
 struct listener {
-	union {
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} handle;
+	int fd;          /* owned; -1: worker 0 has the socket */
+	uv_poll_t knock; /* clients at the door, if it has the socket */
 	struct loop *loop;
-	struct endpoint endpoint;
-	char *address; /* owned; as written in the configuration */
+	struct door *door; /* held */
+	char *address;     /* owned; as written in the configuration */
 	/* Copies of the options: clients may outlive the configuration. */
 	const struct proto *proto;
 	char *map;           /* owned */
 	char *owner, *group; /* owned */
 	mode_t mode;
 	int64_t max_connections, idle_timeout, request_timeout;
-	struct conn *conns; /* list */
-	size_t conn_count;
+	struct conn *conns;  /* list */
 	size_t handle_count; /* its own and its clients', until libuv has closed them */
 	uint64_t accepted, requests, refused;
-	bool waiting; /* a client stands at the door: there are max_connections already */
+	bool waiting; /* a client stands at the door and can't be let in */
 	bool closing;
 	uint64_t close_deadline; /* ms; while closing: when the last clients are cut off */
 	struct log_limit limit;
 	struct listener *prev, *next;
 };
 
-/* Puts a listening descriptor, which is given, to use. */
-struct listener *listener_create(struct loop *loop, const struct listener_config *config,
-	const struct endpoint *endpoint, int fd);
+/*
+ * Puts a listening descriptor, which is given, to use; or makes the twin of such a listener, if it
+ * is -1.
+ */
+struct listener *listener_create(
+	struct loop *loop, const struct listener_config *config, struct door *door, int fd);
 
 /*
  * Whether the listener can go on under a new configuration. What the socket itself has, its
@@ -92,8 +124,14 @@ void listener_close(struct listener *listener);
 /* Each second: looks for clients past their time, and for room for the one at the door. */
 void listener_sweep(struct listener *listener, uint64_t now);
 
-/* A client's handle is closed: lets in the one at the door, or frees a closed listener. */
-void listener_lost_conn(struct listener *listener);
+/*
+ * Sends away who has been idle longest, if that is long enough, in whatever worker: at once if
+ * there is only one, else soon. Worker 0's only.
+ */
+void listener_evict(struct listener *listener);
+
+/* One of its handles is closed: has the one at the door let in, or frees a closed listener. */
+void listener_lost_handle(struct listener *listener);
 
 /* A request and its reply. They leave in the order in which they came. */
 struct exchange {
@@ -129,8 +167,8 @@ struct conn {
 	struct conn *prev, *next;
 };
 
-/* Takes the client that libuv announced. Returns -1 if that went wrong. */
-int conn_accept(struct listener *listener);
+/* Takes a client, whose descriptor is given, and who was counted in already. */
+void conn_open(struct listener *listener, int fd);
 
 /* Closes at once; replies that are under way are dropped. */
 void conn_close(struct conn *conn);
@@ -144,10 +182,62 @@ void conn_sweep(struct conn *conn, uint64_t now);
 /* How long the client has done nothing and owes nothing, in ms; 0 if it is busy. */
 uint64_t conn_idle(const struct conn *conn, uint64_t now);
 
-/* Milliseconds, as the loop last looked. */
+struct loop *loop_create(struct workers *workers, unsigned number, struct command_handler commands);
+
+/* Its end, in three steps, once it runs no more; in between the loop's inbox is to be opened. */
+void loop_abandon(struct loop *loop);
+void loop_drop_engines(struct loop *loop);
+void loop_destroy(struct loop *loop);
+
+/* What loop_every() has made: closed as the loop ends, freed once libuv has closed them. */
+void loop_close_timers(struct loop *loop);
+void loop_free_timers(struct loop *loop);
+
+/* Milliseconds of clock_ms(), as the loop last looked. */
 uint64_t loop_now(const struct loop *loop);
 
-/* A listener is gone: the loop may end with the last. */
+/* Opens and closes listeners: see workers_listen(). Worker 0's loop only. */
+int loop_listen(struct loop *loop, const struct listener_config *configs, size_t count,
+	size_t *ret_culprit, struct error *why);
+
+/* The door of a listener that was configured so. Borrowed. */
+struct door *loop_door(const struct loop *loop, const struct listener_config *config);
+
+/* Makes the loop's listeners the twins of worker 0's: `doors` are those of `configs`. */
+void loop_follow(struct loop *loop, const struct listener_config *configs,
+	struct door *const *doors, size_t count);
+
+/* The listener that has this door, or NULL. */
+struct listener *loop_find_twin(const struct loop *loop, const struct door *door);
+
+/* A listener is gone: a loop that stops is drained when it was the last. */
 void loop_lost_listener(struct loop *loop);
+
+/* Runs until loop_end(), and until what is under way on other threads is over. */
+void loop_run(struct loop *loop);
+
+/*
+ * Takes no more clients and requests. When the last is answered it says so by
+ * workers_lost_listeners(). From then on the process does not see the signals of loop_on_signal().
+ */
+void loop_stop(struct loop *loop);
+
+/* Lets loop_run() return. The inbox can still be written to. */
+void loop_end(struct loop *loop);
+
+/*
+ * In a loop's thread: has `task` done in that of worker `number`, at once if that is the same. It
+ * comes after all that was sent there before.
+ */
+void loop_tell(struct loop *loop, unsigned number, worker_task *task, void *context);
+
+/* The workers that there will be, once all are started. Never changes. */
+unsigned workers_wanted(const struct workers *workers);
+
+/* The loop of a worker, for worker 0. */
+struct loop *workers_loop(const struct workers *workers, unsigned number);
+
+/* A loop is drained. */
+void workers_lost_listeners(struct loop *loop);
 
 #endif

@@ -1,5 +1,6 @@
 #include "net/internal.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -19,7 +20,7 @@ struct signal_handler {
 
 uint64_t loop_now(const struct loop *loop)
 {
-	return uv_now(&loop->uv);
+	return clock_of_monotonic(uv_now(&loop->uv));
 }
 
 static void retired_free(struct retired_engine *retired)
@@ -110,15 +111,32 @@ static void on_rest(uv_prepare_t *prepare)
 	set_timer(loop);
 }
 
-struct loop *loop_create(struct command_handler commands)
+static void on_bell(uv_async_t *bell)
+{
+	struct loop *loop = bell->data;
+
+	inbox_open(&loop->inbox, loop_now(loop));
+}
+
+/* From any thread. */
+static void ring(void *bell)
+{
+	uv_async_send(bell);
+}
+
+struct loop *loop_create(struct workers *workers, unsigned number, struct command_handler commands)
 {
 	struct loop *loop = memory_new(1, sizeof(*loop));
 
+	loop->workers = workers;
+	loop->number = number;
 	uv_loop_init(&loop->uv);
 	uv_timer_init(&loop->uv, &loop->sweep);
 	uv_timer_init(&loop->uv, &loop->tick);
 	uv_prepare_init(&loop->uv, &loop->rest);
-	loop->sweep.data = loop->tick.data = loop->rest.data = loop;
+	uv_async_init(&loop->uv, &loop->bell, on_bell);
+	loop->sweep.data = loop->tick.data = loop->rest.data = loop->bell.data = loop;
+	inbox_init(&loop->inbox, ring, &loop->bell);
 	uv_prepare_start(&loop->rest, on_rest);
 	loop->commands = commands;
 	loop->tick_at = UINT64_MAX;
@@ -151,7 +169,7 @@ static void free_exchanges(struct loop *loop)
  * Lookups whose clients are gone still hold the engine: they are answered, to nobody. There is no
  * tick any more, since it might begin to open a connection.
  */
-static void abandon_lookups(struct loop *loop)
+void loop_abandon(struct loop *loop)
 {
 	struct retired_engine *retired;
 
@@ -163,119 +181,36 @@ static void abandon_lookups(struct loop *loop)
 		engine_abandon(loop->current.engine);
 }
 
-static void close_timers(struct loop *loop)
+void loop_drop_engines(struct loop *loop)
 {
-	if (uv_is_closing((uv_handle_t *)&loop->sweep))
-		return;
-	uv_close((uv_handle_t *)&loop->sweep, NULL);
-	uv_close((uv_handle_t *)&loop->tick, NULL);
-	uv_close((uv_handle_t *)&loop->rest, NULL);
-	for (struct signal_handler *handler = loop->signals; handler; handler = handler->next)
-		uv_close((uv_handle_t *)&handler->signal, NULL);
+	free_retired(loop);
+	assert(!loop->retired);
+	if (loop->current.engine)
+		retired_free(&loop->current);
+	loop->current.engine = NULL;
 }
 
 void loop_destroy(struct loop *loop)
 {
-	if (!loop)
-		return;
-	loop_stop(loop);
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
-	abandon_lookups(loop);
-	if (loop->current.engine)
-		retired_free(&loop->current);
-	assert(!loop->retired && !loop->listeners);
+	assert(!loop->retired && !loop->current.engine && !loop->listeners);
+	uv_close((uv_handle_t *)&loop->bell, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT); /* connections to databases are closed */
+	inbox_finish(&loop->inbox);
 	free_signals(loop);
+	loop_free_timers(loop);
 	free_exchanges(loop);
 	uv_loop_close(&loop->uv);
 	free(loop);
 }
 
-static struct listener *find_listener(const struct loop *loop, const char *address)
+unsigned loop_number(const struct loop *loop)
 {
-	struct listener *listener;
-
-	DL_FOREACH (loop->listeners, listener) {
-		if (!listener->closing && strcmp(listener->address, address) == 0)
-			return listener;
-	}
-	return NULL;
+	return loop->number;
 }
 
-/* Opens the socket of a listener that is not there yet; ret_fd is -1 for one that is. */
-static int prepare_listener(const struct loop *loop, const struct listener_config *config,
-	struct endpoint *endpoint, int *ret_fd, struct error *why)
+size_t loop_clients(const struct loop *loop)
 {
-	const struct listener_settings *settings = config->settings;
-	const struct listener *listener = find_listener(loop, settings->listen);
-	struct endpoint_access access = {settings->owner, settings->group, settings->mode};
-
-	if (listener)
-		return listener_can_become(listener, config, why);
-	if (endpoint_parse(settings->listen, endpoint, why) < 0)
-		return -1;
-	*ret_fd = endpoint_listen(endpoint, &access, why);
-	return *ret_fd < 0 ? -1 : 0;
-}
-
-static void close_prepared(const struct endpoint *endpoints, const int *fds, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (fds[i] < 0)
-			continue;
-		if (endpoints[i].is_unix)
-			unlink(endpoints[i].host);
-		close(fds[i]);
-	}
-}
-
-static bool is_configured(
-	const struct listener *listener, const struct listener_config *configs, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(listener->address, configs[i].settings->listen) == 0)
-			return true;
-	return false;
-}
-
-/* Everything could be opened: now the listeners become what the configuration says. */
-static void apply_listeners(struct loop *loop, const struct listener_config *configs, size_t count,
-	const struct endpoint *endpoints, const int *fds)
-{
-	struct listener *listener, *next;
-
-	DL_FOREACH_SAFE (loop->listeners, listener, next) {
-		if (!is_configured(listener, configs, count))
-			listener_close(listener);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (fds[i] < 0)
-			listener_configure(
-				find_listener(loop, configs[i].settings->listen), &configs[i]);
-		else
-			listener_create(loop, &configs[i], &endpoints[i], fds[i]);
-	}
-}
-
-int loop_listen(struct loop *loop, const struct listener_config *configs, size_t count,
-	size_t *ret_culprit, struct error *why)
-{
-	struct endpoint *endpoints = memory_new(count, sizeof(*endpoints));
-	int *fds = memory_new(count, sizeof(*fds));
-	int result = 0;
-
-	for (size_t i = 0; i < count && result == 0; i++) {
-		fds[i] = -1;
-		*ret_culprit = i;
-		result = prepare_listener(loop, &configs[i], &endpoints[i], &fds[i], why);
-	}
-	if (result == 0)
-		apply_listeners(loop, configs, count, endpoints, fds);
-	else
-		close_prepared(endpoints, fds, *ret_culprit);
-	free(endpoints);
-	free(fds);
-	return result;
+	return atomic_load(&loop->conn_count);
 }
 
 void loop_set_engine(
@@ -285,6 +220,7 @@ void loop_set_engine(
 		struct retired_engine *retired = memory_new(1, sizeof(*retired));
 
 		*retired = loop->current;
+		engine_retire(retired->engine, loop_now(loop));
 		DL_APPEND(loop->retired, retired);
 	}
 	loop->current = (struct retired_engine){engine, release, context, NULL, NULL};
@@ -293,6 +229,11 @@ void loop_set_engine(
 struct connector *loop_connector(struct loop *loop)
 {
 	return &loop->connector.connector;
+}
+
+struct inbox *loop_inbox(struct loop *loop)
+{
+	return &loop->inbox;
 }
 
 struct engine *loop_engine(const struct loop *loop)
@@ -305,10 +246,24 @@ void loop_run(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+void loop_end(struct loop *loop)
+{
+	uv_close((uv_handle_t *)&loop->sweep, NULL);
+	uv_close((uv_handle_t *)&loop->tick, NULL);
+	uv_close((uv_handle_t *)&loop->rest, NULL);
+	for (struct signal_handler *handler = loop->signals; handler; handler = handler->next)
+		uv_close((uv_handle_t *)&handler->signal, NULL);
+	loop_close_timers(loop);
+	/* Others may ring it until the last of them has ended. */
+	uv_unref((uv_handle_t *)&loop->bell);
+}
+
 void loop_lost_listener(struct loop *loop)
 {
-	if (loop->stopping && !loop->listeners)
-		close_timers(loop);
+	if (!loop->stopping || loop->listeners || loop->drained)
+		return;
+	loop->drained = true;
+	workers_lost_listeners(loop);
 }
 
 /*
@@ -372,7 +327,7 @@ bool loop_listener_status(const struct loop *loop, size_t at, struct listener_st
 			continue;
 		*status = (struct listener_status){.protocol = listener->proto->name,
 			.address = listener->address,
-			.connections = listener->conn_count,
+			.connections = atomic_load(&listener->door->clients[loop->number]),
 			.accepted = listener->accepted,
 			.requests = listener->requests,
 			.refused = listener->refused};

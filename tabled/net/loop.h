@@ -1,34 +1,29 @@
 /*
  * A worker's loop: its listeners, its clients and the timers of its engine. Everything in it
- * belongs to one thread, the one that calls loop_run(). This folder is the only one that knows
- * libuv; nobody includes it through this header.
+ * belongs to one thread, that of its worker; other threads reach it by its inbox alone. Workers are
+ * in workers.h. This folder is the only one that knows libuv; nobody includes it through this
+ * header.
  */
 #ifndef TABLED_NET_LOOP_H
 #define TABLED_NET_LOOP_H
 
 #include "engine/engine.h"
+#include "engine/inbox.h"
 #include "net/listener.h"
 
 struct loop;
 
-/* Answers operators' commands: calls `done` once, now or later. The line is borrowed. */
+/*
+ * Answers operators' commands, in worker 0's thread: calls `done` once, now or later. The line is
+ * borrowed.
+ */
 struct command_handler {
 	void (*run)(void *context, struct slice line, uint64_t now, lookup_done *done, void *owner);
 	void *context;
 };
 
-struct loop *loop_create(struct command_handler commands);
-
-/* After loop_run() has returned, or if it was never called. Takes NULL. */
-void loop_destroy(struct loop *loop);
-
-/*
- * Makes the listeners what the array says: opens new ones, closes those that are gone, keeps the
- * rest with their clients. All or nothing: returns -1 with `why`, and the number of the culprit,
- * when one can't be opened. The array is borrowed until the next call.
- */
-int loop_listen(struct loop *loop, const struct listener_config *configs, size_t count,
-	size_t *ret_culprit, struct error *why);
+/* Whose loop it is: 0 is the main thread's. */
+unsigned loop_number(const struct loop *loop);
 
 /*
  * Lookups that come from now on are answered by `engine`, which is given to the loop. Once those
@@ -40,22 +35,36 @@ void loop_set_engine(
 /* By what engines of this loop reach database servers. Borrowed. */
 struct connector *loop_connector(struct loop *loop);
 
+/* Where other threads put what is to be done in the loop's. Borrowed. */
+struct inbox *loop_inbox(struct loop *loop);
+
 /* The engine in use. Borrowed. */
 struct engine *loop_engine(const struct loop *loop);
 
-/* Runs until loop_stop() and until what was under way then is answered. */
-void loop_run(struct loop *loop);
-
-/*
- * Takes no more clients and requests, lets loop_run() return when the rest is done. From then on
- * the process does not see the signals of loop_on_signal().
- */
-void loop_stop(struct loop *loop);
-
-/* Calls back, in the loop's thread, whenever the process gets the signal. */
+/* Calls back, in the loop's thread, whenever the process gets the signal. Only worker 0's. */
 void loop_on_signal(struct loop *loop, int signal, void (*handle)(void *context), void *context);
 
-/* What a listener has seen, for status pages. */
+/*
+ * Calls back every so often, in the loop's thread, once loop_timer_set() has said how often. The
+ * loop owns it, and ends it with itself.
+ */
+struct loop_timer *loop_every(
+	struct loop *loop, void (*task)(void *context, uint64_t now), void *context);
+
+/* From now on every `interval` ms; 0: no more. What is so already stays as it is. */
+void loop_timer_set(struct loop_timer *timer, uint64_t interval);
+
+/*
+ * Has something done on another thread, since it takes long or waits for a disk; `done` is called
+ * in the loop's thread then. The loop does not end before.
+ */
+void loop_aside(
+	struct loop *loop, void (*run)(void *context), void (*done)(void *context), void *context);
+
+/* Clients of all its listeners, with those that are on their way to it. */
+size_t loop_clients(const struct loop *loop);
+
+/* What a listener has seen in this loop, for status pages. */
 struct listener_status {
 	const char *protocol;
 	const char *address;

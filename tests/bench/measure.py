@@ -28,6 +28,14 @@ class Size:
         # In all, over the clients: enough that their start does not count.
         self.postmap_keys = {1: 200, 16: 1600} if short else {1: 40000, 16: 160000}
         self.idle = 300 if short else 10000
+        # In the cache: few, and very many.
+        self.few_entries = 200 if short else 10000
+        self.many_entries = 20000 if short else 10000000
+        self.cache = "16M" if short else "1400M"
+        self.trace_lookups = 200000 if short else 3000000
+        self.changes = 20 if short else 1000
+        # Before, while and after the database is away, in seconds.
+        self.outage = (2, 3, 3) if short else (30, 60, 30)
 
 
 def say(text):
@@ -69,9 +77,12 @@ def bench(build, options, processors=None):
 
 
 def bench_load(build, size, keys, address, map_name, connections, processors):
-    """tabled-bench's report of a load. A server that does not find a key has no speed."""
+    """
+    tabled-bench's report of a load. A server that does not find a key has no speed. `keys` are the
+    options that say which.
+    """
     options = ["-c", connections, "-t", size.seconds, "-m", map_name]
-    options += ["--warm-up", size.warm_up, "-k", keys]
+    options += ["--warm-up", size.warm_up, *keys]
     report = bench(build, [*options, address], processors)
     if report["found"] != report["replies"] or not report["replies"]:
         raise stage.StageError(f"{address}: not all keys were found: {report}")

@@ -75,7 +75,8 @@ class Scene:
     def bench(self, server, map_name):
         def ask(clients, processors):
             return measure.bench_load(
-                self.build, self.size, self.keys, server.address, map_name, clients, processors
+                self.build, self.size, ["-k", self.keys], server.address, map_name, clients,
+                processors
             )
         return ask
 

@@ -27,34 +27,40 @@ def check_answers(build, server, expected):
     measure.bench(build, ["-p", "tcp_table", "-d", "16", "--expect", expected, server.tcp_address])
 
 
+def load(build, size, keys, server, server_at, load_at, connections):
+    """tabled-bench's report, and `server_us`: what a lookup costs the server's processor."""
+    server.place(server_at)
+    before = server.processor_seconds()
+    report = measure.bench_load(build, size, keys, server.address, MAP, connections, load_at)
+    used = server.processor_seconds() - before
+    # The warm-up is in `used`: scale it away.
+    used *= report["seconds"] / (report["seconds"] + size.warm_up)
+    report["server_us"] = 1e6 * used / report["replies"]
+    return report
+
+
 class LoadTable:
     """Rates and times by tabled-bench: placement, connections and server by round."""
 
     def __init__(self, build, size, keys, servers):
-        self.build, self.size, self.keys, self.servers = build, size, keys, servers
-        self.places = placements()
+        self.build, self.size, self.keys = build, size, ["-k", keys]
+        # A place's name, the processors of the server and of the load, and who is measured there.
+        self.scenes = [(place, *where, servers) for place, where in placements().items()]
         self.seen = {}
 
-    def measure_one(self, place, connections, server):
-        server_at, load_at = self.places[place]
-        server.place(server_at)
-        before = server.processor_seconds()
-        report = measure.bench_load(
-            self.build, self.size, self.keys, server.address, MAP, connections, load_at
+    def measure_one(self, place, server_at, load_at, connections, server):
+        report = load(
+            self.build, self.size, self.keys, server, server_at, load_at, connections
         )
-        used = server.processor_seconds() - before
-        # The warm-up is in `used`: scale it away.
-        used *= report["seconds"] / (report["seconds"] + self.size.warm_up)
-        report["server_us"] = 1e6 * used / report["replies"]
         self.seen.setdefault((place, connections, server.name), []).append(report)
 
     def measure(self):
         for number in range(self.size.rounds):
             say(f"load, round {number + 1} of {self.size.rounds}")
-            for place in self.places:
+            for place, server_at, load_at, servers in self.scenes:
                 for connections in CONNECTIONS:
-                    for server in self.servers:
-                        self.measure_one(place, connections, server)
+                    for server in servers:
+                        self.measure_one(place, server_at, load_at, connections, server)
 
     def middle(self, key, field):
         return median([report[field] for report in self.seen[key]])
@@ -80,19 +86,19 @@ class LoadTable:
             "| load's processor |"
         )
         print("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-        for place in self.places:
+        for place, _, _, servers in self.scenes:
             for connections in CONNECTIONS:
-                for server in self.servers:
+                for server in servers:
                     self.print_row(place, connections, server.name)
         print()
 
 
 class PostmapTable:
-    """Rates by Postfix's own client."""
+    """Rates by Postfix's own client; all others are compared with the table `base`."""
 
-    def __init__(self, size, postfix, directory, tables, servers):
+    def __init__(self, size, postfix, directory, tables, servers, base):
         self.size, self.postfix = size, postfix
-        self.tables, self.servers = tables, servers
+        self.tables, self.servers, self.base = tables, servers, base
         self.clients = measure.Postmaps(size, directory)
         everywhere = measure.all_processors()
         # One client's rate is that of waking each other up, so it depends on where both run.
@@ -114,17 +120,23 @@ class PostmapTable:
             for scene in self.scenes:
                 self.measure_scene(*scene)
 
+    def ratio(self, clients, place, name):
+        return median(self.seen[clients, place, name]) / median(
+            self.seen[clients, place, self.base]
+        )
+
     def print(self):
         print("### By Postfix's own client, `postmap -q -`\n")
-        print("| servers and clients on | clients | table | lookups/s | spread | of proxy:sqlite's |")
+        print(
+            f"| servers and clients on | clients | table | lookups/s | spread | of {self.base}'s |"
+        )
         print("|---|--:|---|--:|--:|--:|")
         for clients, place, *_ in self.scenes:
-            base = median(self.seen[clients, place, "proxy:sqlite"])
             for name in self.tables:
                 rates = self.seen[clients, place, name]
                 print(
                     f"| {place} | {clients} | {name} | {median(rates):,.0f} "
-                    f"| ±{spread(rates):.0f} % | {median(rates) / base:.2f} |"
+                    f"| ±{spread(rates):.0f} % | {self.ratio(clients, place, name):.2f} |"
                 )
         print()
 
@@ -168,7 +180,7 @@ def measure_postmap(size, directory, database, floor, tabled):
         tables["sqlite"] = postfix.table("sqlite")
         tables["socketmap, floor"] = f"socketmap:{floor.address}:{MAP}"
         servers = [floor, tabled] if tabled else [floor]
-        table = PostmapTable(size, postfix, directory, tables, servers)
+        table = PostmapTable(size, postfix, directory, tables, servers, "proxy:sqlite")
         table.measure()
         table.print()
 
@@ -192,8 +204,8 @@ def measure_all(arguments, size, directory):
         figures = {
             server.name: measure_idle(arguments.build, size, keys, server) for server in servers
         }
-        load = LoadTable(arguments.build, size, keys, servers)
-        load.measure()
-        load.print()
+        table = LoadTable(arguments.build, size, keys, servers)
+        table.measure()
+        table.print()
         measure_postmap(size, directory, database, floor, tabled)
         print_idle(size, figures)

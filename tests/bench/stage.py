@@ -17,6 +17,7 @@ from support import keep
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_SECONDS = 10
 QUERY = "SELECT goto FROM alias WHERE address = '%s' AND active = 1"
+ADDRESS, RESULT = "user%06d@example.com", "box%06d@example.net"
 
 
 class StageError(Exception):
@@ -24,11 +25,11 @@ class StageError(Exception):
 
 
 def address_of(number):
-    return f"user{number:06d}@example.com"
+    return ADDRESS % number
 
 
 def result_of(number):
-    return f"box{number:06d}@example.net"
+    return RESULT % number
 
 
 def make_database(path, rows):
@@ -45,6 +46,39 @@ def make_database(path, rows):
     database.close()
     # proxymap reads it as user postfix.
     path.chmod(0o644)
+
+
+def make_bare_database(path, rows, address=ADDRESS, result=RESULT):
+    """A table for the same query, with nothing else: no change feed, and millions of rows in no time."""
+    database = sqlite3.connect(path, isolation_level=None)
+    database.executescript(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+        "CREATE TABLE alias (address TEXT PRIMARY KEY, goto TEXT NOT NULL, active INTEGER NOT NULL)"
+        " WITHOUT ROWID"
+    )
+    database.execute(
+        "WITH RECURSIVE row (number) AS"
+        " (SELECT 0 UNION ALL SELECT number + 1 FROM row WHERE number + 1 < :rows)"
+        " INSERT INTO alias SELECT printf(:address, number), printf(:result, number), 1 FROM row",
+        {"rows": rows, "address": address, "result": result},
+    )
+    database.execute("PRAGMA journal_mode = DELETE")
+    database.close()
+    path.chmod(0o644)
+
+
+@contextlib.contextmanager
+def locked(path):
+    """
+    Nobody can read the SQLite database meanwhile: who still answers knows it already. For a database
+    without a change feed; where there is one, tabled would ask anew what it can't watch.
+    """
+    lock = sqlite3.connect(path, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()
 
 
 def free_port():
@@ -136,28 +170,22 @@ def start_floor(build, directory):
     return Server("floor", command, path, directory / "floor.log")
 
 
-def map_text(name, query=QUERY):
-    """A map of tabled's configuration, without a cache if this tabled has one (see start_tabled)."""
-    return f'map {name} {{ source = mail  query = "{query}" @CACHE@ }}\n'
+def map_text(name, query=QUERY, options="cache = no"):
+    """A map of tabled's configuration; its database is asked for every key unless `options` say else."""
+    return f'map {name} {{ source = mail  query = "{query}"  {options} }}\n'
 
 
-def knows_cache(tabled, config, text):
-    """Whether this tabled has a cache to turn off: one without has no such option."""
-    config.write_text(text)
-    check = subprocess.run([tabled, "-t", "-c", config], capture_output=True, text=True)
-    return check.returncode == 0
-
-
-def start_tabled(build, directory, name, text, tcp_map=None):
-    """A tabled that asks its database for every key. `text` has its source and its maps."""
+def start_tabled(build, directory, name, text, tcp_map=None, workers=1):
+    """`text` has the source and the maps. `workers` is None for as many as tabled takes by itself."""
     path = directory / f"{name}.sock"
     config = directory / f"{name}.conf"
     port = free_port()
+    if workers:
+        text = f"workers = {workers}\n" + text
     text += f'socketmap {{ listen = "unix:{path}" }}\n'
     if tcp_map:
         text += f'tcp_table {{ listen = "inet:127.0.0.1:{port}"  map = {tcp_map} }}\n'
-    if not knows_cache(build / "tabled", config, text.replace("@CACHE@", "cache = no")):
-        config.write_text(text.replace("@CACHE@", ""))
+    config.write_text(text)
     server = Server(name, [build / "tabled", "-c", config], path, directory / f"{name}.log")
     server.tcp_address = f"inet:127.0.0.1:{port}"
     server.tcp_table = f"tcp:127.0.0.1:{port}"

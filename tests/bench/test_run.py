@@ -135,6 +135,89 @@ def test_aims_are_compared(servers, title):
     assert all(number(row[3]) > 0 for row in aims)
 
 
+@pytest.fixture(scope="module")
+def cache():
+    return output_of("cache")
+
+
+def test_hits(cache):
+    seen = tables(cache, "### By tabled-bench")[0]
+    assert {row[1] for row in seen} == {"1", "16", "64"}
+    assert {row[2] for row in seen} == {"floor", "tabled", "tabled, 2 workers"}
+    assert all(number(row[3]) > 0 and number(row[-1]) > 0 for row in seen)
+
+
+def test_hits_by_postmap(cache):
+    skip_if_missing(cache, "### By tabled-bench", "Postfix's own client")
+    seen = tables(cache, "### By Postfix's own client")[0]
+    assert {row[2] for row in seen} == {"socketmap, floor", "socketmap, tabled", "tcp, tabled"}
+    assert all(number(row[3]) > 0 for row in seen)
+
+
+def test_aims_of_hits(cache):
+    seen = tables(cache, "### What answers from the cache")[0]
+    for aim in ("at least 0.85", "at most 1.5", "at most 5 µs"):
+        assert aim in {row[1] for row in seen}
+
+
+def test_memory():
+    text = output_of("memory")
+    before, after = (
+        [number(row[column]) for row in tables(text, "### Memory")[0]] for column in (1, 2)
+    )
+    # Every key was found while nobody could read the database: run would have failed else.
+    assert len(after) == 2 and after[1] > after[0] and after[1] > before[1]
+    rates, aims = tables(text, "### Random keys")
+    assert {row[1] for row in rates} == {"200", "20,000"}
+    assert all(number(row[2]) > 0 for row in rates)
+    assert "at most 1.5 GB" in {row[1] for row in aims}
+
+
+def test_eviction():
+    seen = tables(output_of("eviction"), "### Eviction")[0]
+    by_case = {}
+    for trace, size, policy, hits, _ in seen:
+        by_case.setdefault((trace, size), {})[policy] = number(hits)
+    assert len(by_case) == 16
+    for hits in by_case.values():
+        assert {"FIFO", "LRU", "SIEVE", "**shard.c**"} < set(hits)
+        # Not timed: the traces are the same wherever they run.
+        assert 50 < hits["FIFO"] <= hits["**shard.c**"] < 100
+
+
+def test_freshness():
+    text = output_of("freshness")
+    seen = tables(text, "### From COMMIT")[0]
+    skipped = text.count("SKIPPED")
+    assert len(seen) == 3 - skipped and "SQLite" in {row[0] for row in seen}
+    for row in seen:
+        assert number(row[1]) == 20 and number(row[4]) >= number(row[2])
+        assert row[-1].startswith("0 of ")
+
+
+OUTAGE_PHASES = ["before", "while it is away", "after"]
+
+
+@pytest.fixture(scope="module")
+def outage():
+    return output_of("outage")
+
+
+@pytest.mark.parametrize("title", DATABASES)
+@pytest.mark.parametrize("restarted", ["", ", tabled restarted"])
+def test_outage(outage, title, restarted):
+    skip_if_missing(outage, "### The database is killed", title)
+    seen = [row for row in tables(outage, "### The database")[0] if row[0] == title + restarted]
+    assert [row[1] for row in seen] == OUTAGE_PHASES
+    for row in seen:
+        assert number(row[2]) > 0 and number(row[3]) > 0
+        wrong, lost = number(row[8]), number(row[6])
+        assert wrong == 0 and lost == 0
+    # It was killed, and did come back.
+    assert [number(row[5]) > 0 for row in seen[:2]] == [False, True]
+    assert number(seen[2][4]) > 0
+
+
 def test_unknown_part():
     done = run("sqllite")
-    assert done.returncode == 2 and "the parts are sqlite and servers" in done.stderr
+    assert done.returncode == 2 and "the parts are sqlite, servers, cache" in done.stderr

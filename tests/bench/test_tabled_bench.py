@@ -158,6 +158,12 @@ def test_sends_exactly_as_many_requests_as_told(serve, connections, depth):
     assert {key for _, key in server.asked} == {b"u%d@x%%y" % number for number in range(10)}
 
 
+def test_pattern_with_a_width(serve):
+    server = serve(found)
+    report("-m", "m", "-K", "u%04d", "-N", 10, "--in-order", "-n", 10, server.address)
+    assert [key for _, key in server.asked] == [b"u%04d" % number for number in range(10)]
+
+
 def test_runs_for_some_time_and_then_waits_for_the_last_replies(serve):
     server = serve(found)
     load = ("-c", 3, "-d", 4, "-t", 0.3, "--warm-up", 0.1)
@@ -344,6 +350,7 @@ def test_inet(serve, family, host):
         ("-k f -N 3 -m m unix:/a", "-N belongs to -K"),
         ("-K k -z 1 --in-order -m m unix:/a", "only one of them"),
         ("-K k%s -m m unix:/a", "only d or % may follow"),
+        ("-K k%4d -m m unix:/a", "only d or % may follow"),
         ("-K k --allow-temporary -m m unix:/a", "belongs to --expect"),
         ("-k /nonexistent/keys -m m unix:/a", "/nonexistent/keys: No such file"),
         ("-k /dev/null -m m unix:/a", "/dev/null: holds no keys"),

@@ -327,11 +327,26 @@ START_TEST(queries_that_are_numbered)
 }
 END_TEST
 
-/* What a UNION would take from a number, or from a text. */
+/* Whether it is asked alone, as at first, or in a batch. */
+static void assert_char(const struct query *query, const char *should)
+{
+	static const char *const ids[] = {"1", "1", "1", NULL};
+	struct group group;
+
+	group_init(&group, query, ids);
+	for (int i = 0; i < 2; i++) {
+		group_ask(&group);
+		for (size_t at = 0; at < group.count; at++)
+			assert_group_value(&group, at, should);
+	}
+	group_finish(&group);
+	assert_value(query, "1", should);
+}
+
+/* A UNION would take zeros from a number; from a text it takes nothing. */
 START_TEST(padding)
 {
 	static const char *const keys[] = {"first", "second", "third", "fourth", NULL};
-	static const char *const ids[] = {"1", "1", "1", NULL};
 	const struct query *query = add_query("SELECT z, c FROM typed WHERE v = '%s'");
 	const struct query *text = add_query("SELECT c FROM typed WHERE id = '%s'");
 	struct group group;
@@ -345,15 +360,41 @@ START_TEST(padding)
 		ck_assert_int_eq(group.questions[3].status, NOT_FOUND);
 	}
 	group_finish(&group);
+	assert_char(text, "ab");
 	ck_assert_int_eq(
 		try_options("init-command = \"SET sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'\""), 0);
-	group_init(&group, text, ids);
-	for (int i = 0; i < 2; i++) {
-		group_ask(&group);
-		for (size_t at = 0; at < group.count; at++)
-			assert_group_value(&group, at, "ab   ");
-	}
-	group_finish(&group);
+	assert_char(text, "ab   ");
+}
+END_TEST
+
+static enum status command(const char *text)
+{
+	struct statement statement = {.id = 1, .text = text, .kind = STATEMENT_ALONE};
+	struct question question = {
+		.statement = &statement, .rows = &place.rows, .why = &place.why};
+	struct batch batch = {.questions = &question, .count = 1, .deadline = PATIENCE_MS};
+
+	rows_clear(&place.rows);
+	place.progress = wait_for(tested->backend->start(place.conn, &batch));
+	ck_assert_int_eq(place.progress, DONE);
+	return question.status;
+}
+
+/* Of the engine's own. */
+START_TEST(commands)
+{
+	const struct query *query = add_query(tested->queries.value);
+
+	ck_assert_int_eq(command("DELETE FROM contract WHERE k = 'one'"), BROKEN);
+	assert_contains(place.why.text, "1792");
+	ck_assert_int_eq(command("DELETE FROM"), BROKEN);
+	assert_value(query, "one", "1");
+	close_place();
+	place.settings.read_only = false;
+	open_place();
+	ck_assert_int_eq(command("DELETE FROM contract WHERE k = 'one'"), NOT_FOUND);
+	ck_assert_int_eq(ask(query, "one"), NOT_FOUND);
+	assert_value(query, "two", "first|second");
 }
 END_TEST
 
@@ -454,6 +495,7 @@ void mysql_add_cases(TCase *tcase)
 	tcase_add_test(tcase, a_check_that_gets_no_answer);
 	tcase_add_test(tcase, queries_that_are_numbered);
 	tcase_add_test(tcase, padding);
+	tcase_add_test(tcase, commands);
 	tcase_add_test(tcase, a_message_in_one_line);
 	tcase_add_test(tcase, names_of_hosts);
 	if (!contract_server_facts.ca)

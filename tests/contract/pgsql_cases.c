@@ -1,7 +1,9 @@
 #include "contract/pgsql.h"
 
+#include "base/clock.h"
 #include "contract/place.h"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -508,6 +510,97 @@ START_TEST(names_of_two)
 }
 END_TEST
 
+/* Commands of the engine's own. */
+
+static enum status command(const char *text)
+{
+	struct statement statement = {.text = text, .kind = STATEMENT_ALONE};
+	struct question question = {
+		.statement = &statement, .rows = &place.rows, .why = &place.why};
+	struct batch batch = {
+		.questions = &question, .count = 1, .deadline = clock_ms() + PATIENCE_MS};
+
+	rows_clear(&place.rows);
+	place.progress = wait_for(tested->backend->start(place.conn, &batch));
+	return question.status;
+}
+
+static bool rang(void)
+{
+	return tested->backend->rang(place.conn);
+}
+
+/* Between batches: whatever comes first. */
+static void hear(void)
+{
+	struct pollfd fd = {tested->backend->fd(place.conn), POLLIN, 0};
+
+	ck_assert_int_gt(poll(&fd, 1, PATIENCE_MS), 0);
+	ck_assert_int_eq(tested->backend->advance(place.conn), DONE);
+}
+
+START_TEST(a_bell)
+{
+	const struct query *query = value_query();
+
+	ck_assert_int_eq(command("LISTEN tabled"), NOT_FOUND);
+	ck_assert(!rang());
+	assert_value(query, "one", "1");
+	ck_assert(!rang());
+	tested->server->run("NOTIFY tabled");
+	hear();
+	ck_assert(rang());
+	ck_assert(!rang());
+	/* Several between two looks are one, be it before a batch or within it. */
+	tested->server->run("NOTIFY tabled; NOTIFY tabled, 'x'");
+	tested->server->run("NOTIFY tabled");
+	assert_value(query, "one", "1");
+	ck_assert_int_eq(ask(add_query("SELECT pg_notify('tabled', '%s')"), "x"), FOUND);
+	ck_assert(rang());
+	ck_assert(!rang());
+	tested->server->run("NOTIFY others");
+	assert_value(query, "one", "1");
+	ck_assert(!rang());
+	tested->server->kill();
+	wait_until_lost();
+	ck_assert(!rang());
+}
+END_TEST
+
+/* It would be taken, and nothing ever heard. */
+START_TEST(a_bell_behind_a_pooler)
+{
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(command("LISTEN tabled"), BROKEN);
+		ck_assert_int_eq(place.progress, DONE);
+		assert_contains(place.why.text, "pooler");
+		assert_value(add_query(tested->queries.value), "one", "1");
+	}
+	assert_value(add_query("SELECT count(*) FROM pg_listening_channels() WHERE '%s' = 'x'"),
+		"x", "0");
+}
+END_TEST
+
+START_TEST(commands)
+{
+	ck_assert_int_eq(command("LISTEN"), BROKEN);
+	assert_contains(place.why.text, "42601");
+	ck_assert_int_eq(command("DELETE FROM contract"), BROKEN);
+	assert_contains(place.why.text, "read-only");
+	assert_value(value_query(), "one", "1");
+	place.settings.read_only = false;
+	reopen();
+	ck_assert_int_eq(command("DELETE FROM contract WHERE k = 'one'"), NOT_FOUND);
+	ck_assert_int_eq(ask(value_query(), "one"), NOT_FOUND);
+	if (contract_server_facts.pooler) /* which may give a part of it to another session */
+		return;
+	ck_assert_int_eq(command("BEGIN"), NOT_FOUND);
+	ck_assert_int_eq(command("DELETE FROM contract"), NOT_FOUND);
+	ck_assert_int_eq(command("ROLLBACK"), NOT_FOUND);
+	assert_value(value_query(), "two", "first|second");
+}
+END_TEST
+
 void pgsql_add_cases(TCase *tcase)
 {
 	tcase_add_test(tcase, conninfo_keywords);
@@ -536,4 +629,6 @@ void pgsql_add_cases(TCase *tcase)
 	tcase_add_test(tcase, without_names);
 	tcase_add_test(tcase, a_type_that_changes);
 	tcase_add_test(tcase, names_of_two);
+	tcase_add_test(tcase, contract_server_facts.pooler ? a_bell_behind_a_pooler : a_bell);
+	tcase_add_test(tcase, commands);
 }

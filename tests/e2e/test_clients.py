@@ -14,8 +14,8 @@ import time
 import pytest
 
 from support.client import (
-    CONTROL, MEGABYTE, SOCKETMAP, TCP_TABLE, Client, Flood, answer, assert_well, base_config,
-    listener_status, locked_database, make_daemon, memory, netstring, open_files, status, wait_until,
+    CONTROL, MEGABYTE, SOCKETMAP, TCP_TABLE, Client, Flood, answer, assert_all_well, assert_well,
+    base_config, listener_status, locked_database, make_daemon, memory, netstring, open_files, status, wait_until,
     wait_until_asked, wait_until_locked)
 from support.daemon import has_ipv6
 
@@ -34,7 +34,7 @@ def daemon():
 def test_pipelining_without_reading(daemon):
     """100,000 requests, whose replies are read only when the daemon has stopped taking more."""
     keys = [f"k{number}" for number in range(100_000)]
-    assert_well(daemon)
+    assert_all_well(daemon)
     before = memory(daemon)
     with Client(daemon) as client:
         flood = Flood(client, b"".join(netstring(f"echo {key}") for key in keys))
@@ -50,7 +50,7 @@ def test_pipelining_without_reading(daemon):
 def test_big_replies_are_never_read():
     """Each client asks for 90 MB and reads none of it: it is held up, then disconnected."""
     with make_daemon(base_config('request_timeout = "1s"')) as daemon, contextlib.ExitStack() as stack:
-        assert_well(daemon)
+        assert_all_well(daemon)
         before = memory(daemon)
         clients = [stack.enter_context(Client(daemon)) for _ in range(8)]
         floods = [Flood(client, netstring("sized 90000") * 1000 + netstring("sized 9") * 40_000) for client in clients]
@@ -65,7 +65,7 @@ def test_big_replies_are_never_read():
 
 def test_replies_behind_one_that_waits(daemon):
     """The first reply waits for a lock: the big ones behind it must not pile up meanwhile."""
-    assert_well(daemon)
+    assert_all_well(daemon)
     before = memory(daemon)
     with contextlib.ExitStack() as stack, locked_database(daemon) as unlock:
         clients = [stack.enter_context(Client(daemon)) for _ in range(8)]
@@ -263,7 +263,8 @@ def test_reset_control_clients(daemon):
 
 
 def test_thousands_come_and_go(daemon):
-    assert_well(daemon)
+    assert_all_well(daemon)
+    wait_until(lambda: listener_status(daemon)["connections"] == 0, "none is left")
     files, before = open_files(daemon), memory(daemon)
     for number in range(4000):
         endpoint = (SOCKETMAP, INET_ENDPOINT, TCP_TABLE, CONTROL)[number % 4]

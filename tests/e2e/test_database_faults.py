@@ -38,7 +38,9 @@ SLEEPERS = [f"sleep{n}@bulk.example" for n in range(3)]
 
 SCHEMA = databases.ROOT / "schema"
 
+# Without a cache, whose old answers would hide what is to be seen here: see test_cache.py for that.
 CONFIG = """
+cache { size = 0 }
 %(source)s
 map alias { source = db  query = "SELECT goto FROM alias WHERE address = '%%s' AND active = 1" }
 map virtual_alias_maps { source = db  query = "SELECT goto FROM alias WHERE address = '%%s' AND active = 1" }

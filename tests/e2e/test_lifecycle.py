@@ -17,7 +17,7 @@ import pytest
 
 from support.client import (
     CONTROL, CONTROL_LISTENER, LEAN, LISTENERS, SLOW, SOCKETMAP, SOURCES, TCP_TABLE, Client, answer,
-    assert_well, base_config, listener_status, locked_database, make_daemon, memory, netstring,
+    assert_all_well, assert_well, base_config, listener_status, locked_database, make_daemon, memory, netstring,
     open_files, status, wait_until, wait_until_asked, wait_until_locked)
 from support.daemon import DaemonError, endpoint_connect, program, sanitizer_environment
 
@@ -236,7 +236,8 @@ def test_reload_under_load(daemon):
 
 def test_reloads_leave_nothing_behind(daemon):
     assert reload(daemon)["status"] == "ok"
-    assert_well(daemon)
+    assert_all_well(daemon)
+    wait_until(lambda: listener_status(daemon)["connections"] == 0, "none is left")
     files, before = open_files(daemon), memory(daemon)
     for _ in range(300):
         daemon.reload()
@@ -523,6 +524,8 @@ def test_port_in_use_at_reload(daemon):
     after = '\nsocketmap { listen = "unix:@DIR@/never" }\n'
     without_tcp_table = base_config('idle_timeout = "1s"').replace("tcp_table {", "control {").replace("map = fixed", "")
     changed = before + without_tcp_table.replace("/tcp_table", "/tcp_table2") + INET + after
+    assert_all_well(daemon)
+    wait_until(lambda: listener_status(daemon)["connections"] == 0, "none is left")
     files = open_files(daemon)
     with taken_port(daemon), Client(daemon, TCP_TABLE) as client:
         answered = reload(daemon, changed)

@@ -42,7 +42,8 @@ class MailServer:
         source = Sqlite(self.database)
         mail.make_database(source)
         self.daemon = Daemon(mail.shipped_tabled_conf(
-            self.postfix.queue / "private" / "tabled", source, "@DIR@/control", 'query_timeout = "100ms"'))
+            self.postfix.queue / "private" / "tabled", source, "@DIR@/control", 'query_timeout = "100ms"')
+            + "\ncache { size = 0 }\n")  # or it would carry the mail on
 
     @contextmanager
     def tabled_stopped(self):

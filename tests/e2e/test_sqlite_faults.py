@@ -23,7 +23,9 @@ PATIENCE = 30  # seconds; never a promise of speed
 HERE = "OK bob@example.com"
 GONE = "NOTFOUND"
 
+# Without a cache, whose old answers would hide what is to be seen here: see test_cache.py for that.
 CONFIG = """
+cache { size = 0 }
 %s
 sqlite mail { path = "@DIR@/db/mail.db"  query_timeout = "%s" }
 memory other { rows = { "fixed key value" } }

@@ -28,6 +28,7 @@ static struct dialect dialect_of(unsigned char bits)
 		.double_quoted_text = bits & 8,
 		.hash_comments = bits & 16,
 		.dollar_quotes = bits & 32,
+		.bracket_names = bits & 64,
 	};
 }
 

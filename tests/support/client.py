@@ -197,6 +197,16 @@ def assert_well(daemon):
     assert answer(daemon, "echo", "well") == "OK echo-well"
 
 
+def assert_all_well(daemon):
+    """The same of every worker, so that each has opened its databases."""
+    with contextlib.ExitStack() as stack:
+        # More than there are workers: clients of before may still be counted.
+        clients = [stack.enter_context(Client(daemon)) for _ in range(3 * status(daemon)["workers"])]
+        for client in clients:
+            assert client.ask("fixed", "alice@example.com").reply() == "OK bob@example.com"
+            assert client.ask("echo", "well").reply() == "OK echo-well"
+
+
 def status(daemon):
     """What `tabledctl status` reads."""
     with Client(daemon, CONTROL) as client:

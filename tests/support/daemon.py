@@ -9,7 +9,8 @@ loopback interface, the same wherever the NAME is the same (daemon.port('NAME'))
 
 At the end of the block the daemon gets SIGTERM and has to exit with status 0. What a sanitizer
 printed is a failure too, whatever the exit status was. The binary is TABLED_BUILD/tabled; without
-TABLED_BUILD that is build/ in the source tree.
+TABLED_BUILD that is build/ in the source tree. With TABLED_WORKERS=N in the environment the daemon has
+so many workers, wherever the configuration does not say it.
 """
 
 import os
@@ -103,6 +104,14 @@ def config_endpoints(config):
     return [item for value in values for item in re.findall(r'"([^"]*)"', value)]
 
 
+def with_workers(config):
+    """The configuration with as many workers as TABLED_WORKERS asks for; its lines stay where they are."""
+    count = os.environ.get('TABLED_WORKERS')
+    if not count or re.search(r'^\s*workers\s*=', config, re.MULTILINE):
+        return config
+    return f'workers = {count} {config}'
+
+
 class Daemon:
     def __init__(self, config, arguments=(), environment=None):
         # Unix socket paths are short (108 bytes): pytest's own tmp_path may be too long.
@@ -133,7 +142,7 @@ class Daemon:
 
     def write_config(self, config):
         """Writes the file; the running daemon sees it at its next reload."""
-        self.config = self.expand(config)
+        self.config = with_workers(self.expand(config))
         self.config_path.write_text(self.config, encoding='utf-8')
 
     def log(self):

@@ -36,6 +36,7 @@ struct link {
 	struct server_conn *conn;      /* borrowed; NULL until it is open */
 	unsigned number;               /* 1, 2 … in the order of opening */
 	bool opening, watched, writing;
+	bool rings;             /* until the engine has looked */
 	struct batch *batch;    /* under way; NULL: none */
 	enum progress progress; /* what advance() says next */
 	char host[64];
@@ -261,6 +262,15 @@ static inline int server_fd(const void *opaque)
 	return 100 + (int)conn->link->number;
 }
 
+static inline bool server_rang(void *opaque)
+{
+	struct link *link = ((struct server_conn *)opaque)->link;
+	bool rang = link->rings;
+
+	link->rings = false;
+	return rang;
+}
+
 static inline void server_cancel(void *opaque)
 {
 	((struct server_conn *)opaque)->fake->cancelled++;
@@ -289,6 +299,7 @@ static const struct backend server_backend = {
 	.open = server_open,
 	.start = server_start,
 	.advance = server_advance,
+	.rang = server_rang,
 	.fd = server_fd,
 	.cancel = server_cancel,
 	.close = server_close,

@@ -242,6 +242,52 @@ START_TEST(null_is_no_key)
 }
 END_TEST
 
+/* Long keys are first looked at in their middle, and it is never enough. */
+START_TEST(keys_that_differ_anywhere)
+{
+	const char *key = "user012345@example.com";
+	char other[30], *copy;
+
+	for (size_t size = 0; size <= strlen(key); size++) {
+		keys[0] = slice_of(key, size);
+		for (size_t at = 0; at < size; at++) {
+			memcpy(other, key, size);
+			other[at] = '#';
+			copy = memcpy(malloc(size), other, size);
+			ck_assert_int_eq(batch_add_keyed_row(
+						 &batch, (struct slice[]){slice_of(copy, size)}, 1),
+				-1);
+			free(copy);
+		}
+		memcpy(other, key, size);
+		ck_assert_int_eq(
+			batch_add_keyed_row(&batch, (struct slice[]){slice_of(other, size)}, 1), 0);
+	}
+}
+END_TEST
+
+/* At first zero, and then what was put there, whatever else is asked for. */
+START_TEST(slots_of_statements)
+{
+	static const size_t ids[] = {3, 0, 100, 2, 1000};
+	struct statement asked = {.id = 0};
+	struct buf slots = {0};
+
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+			uint64_t *slot;
+
+			asked.id = ids[i];
+			slot = statement_slot(&slots, &asked, sizeof(*slot));
+			ck_assert_uint_eq(*slot, round ? ids[i] + 1 : 0);
+			*slot = ids[i] + 1;
+		}
+	}
+	ck_assert_uint_eq(slots.size, 1001 * sizeof(uint64_t));
+	buf_finish(&slots);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("backend");
@@ -262,6 +308,8 @@ int main(void)
 	tcase_add_test(tcase, one_question_by_its_key);
 	tcase_add_test(tcase, the_key_may_be_all);
 	tcase_add_test(tcase, null_is_no_key);
+	tcase_add_test(tcase, keys_that_differ_anywhere);
+	tcase_add_test(tcase, slots_of_statements);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

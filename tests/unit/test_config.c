@@ -108,7 +108,9 @@ START_TEST(what_is_shown_can_be_read)
 	assert_contains(buf_string(&shown), "query_timeout = \"5s\"");
 	assert_contains(buf_string(&shown), "result_format = \"%s\"");
 	assert_contains(buf_string(&shown), "\"alias c@d.ex \\\"d d\\\"@d.ex\"");
-	ck_assert_ptr_null(strstr(buf_string(&shown), "workers"));
+	assert_contains(buf_string(&shown), "stale_ttl = \"1d\"");
+	assert_contains(buf_string(&shown), "ttl = \"feed\"");
+	assert_contains(buf_string(&shown), "size = \"64M\"");
 	config_destroy(config);
 	config_destroy(again);
 	buf_finish(&shown);
@@ -145,7 +147,7 @@ static const struct {
 	{"sqlite a { rows = x }\n", 1, {"'rows'", "known here", "path"}},
 	/* Values. */
 	{"workers = 5x\n", 1, {"workers = \"5x\"", "whole number", ""}},
-	{"\nworkers = 0\n", 2, {"workers", "range is 1 to 64", ""}},
+	{"\nworkers = 65\n", 2, {"workers", "range is 0 to 64", ""}},
 	{"log = file\n", 1, {"log = \"file\"", "stderr|syslog", ""}},
 	{MEMORY "\nsocketmap {\n listen = \"unix:/a\"\n\n mode = rw\n}\n", 6,
 		{"mode = \"rw\"", "octal", ""}},
@@ -268,12 +270,12 @@ END_TEST
 
 START_TEST(options_without_effect_are_told)
 {
-	struct config *config =
-		read_text(MEMORY "map m { source = d  query = \"a '%s'\"\n"
-				 "ttl = \"5m\" }\ncontrol { listen = \"unix:/a\" }\n");
+	struct config *config = read_text(MEMORY "map m { source = d  query = \"a '%s'\"\n"
+						 "}\ncontrol { listen = \"unix:/a\" }\n"
+						 "sqlite s { path = \"/x\"\npool = 3 }\n");
 
 	ck_assert_msg(config != NULL, "%s", why.text);
-	assert_contains(log_captured(&capture), ":3: ttl has no effect");
+	assert_contains(log_captured(&capture), ":6: pool has no effect");
 	ck_assert_uint_eq(log_captured_lines(&capture), 1);
 	config_destroy(config);
 }

@@ -73,6 +73,28 @@ START_TEST(ascii)
 }
 END_TEST
 
+/* Wherever the one character stands among those that are taken many at a time. */
+START_TEST(one_among_many)
+{
+	for (size_t size = 2; size < 40; size++) {
+		for (size_t at = 0; at + 1 < size; at++) {
+			char *copy = malloc(size);
+
+			memset(copy, 'x', size);
+			ck_assert(utf8_is_ascii(slice_of(copy, size)));
+			ck_assert(utf8_is_valid(slice_of(copy, size)));
+			memcpy(copy + at, "\xc3\xa4", 2);
+			ck_assert(!utf8_is_ascii(slice_of(copy, size)));
+			ck_assert(utf8_is_valid(slice_of(copy, size)));
+			copy[at] = 'x';
+			ck_assert(!utf8_is_ascii(slice_of(copy, size)));
+			ck_assert(!utf8_is_valid(slice_of(copy, size)));
+			free(copy);
+		}
+	}
+}
+END_TEST
+
 static const struct {
 	const char *text, *folded;
 } folds[] = {
@@ -200,6 +222,7 @@ int main(void)
 	tcase_add_loop_test(tcase, validity, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_test(tcase, nul_is_a_character);
 	tcase_add_test(tcase, ascii);
+	tcase_add_test(tcase, one_among_many);
 	tcase_add_loop_test(tcase, folding, 0, sizeof(folds) / sizeof(folds[0]));
 	tcase_add_test(tcase, folding_fits_and_is_final);
 	tcase_add_test(tcase, ascii_folding_leaves_the_rest);

@@ -187,7 +187,7 @@ START_TEST(domain_list)
 	if (lists[_i].domains)
 		setup_set(&setup, "domain", lists[_i].domains);
 	compile();
-	ck_assert_int_eq(table_wants(&setup.catalog->tables[0], &key), lists[_i].wanted);
+	ck_assert_int_eq(table_wants(&setup.catalog->tables[0], key.whole), lists[_i].wanted);
 }
 END_TEST
 
@@ -201,11 +201,11 @@ START_TEST(wants_what_templates_need)
 	setup_map(&setup, "b", "wide", "q '%s'");
 	setup_set(&setup, "result_format", "%U");
 	compile();
-	ck_assert(table_wants(&setup.catalog->tables[0], &address));
-	ck_assert(table_wants(&setup.catalog->tables[0], &at_domain));
-	ck_assert(!table_wants(&setup.catalog->tables[0], &name));
-	ck_assert(table_wants(&setup.catalog->tables[1], &name));
-	ck_assert(!table_wants(&setup.catalog->tables[1], &at_domain));
+	ck_assert(table_wants(&setup.catalog->tables[0], address.whole));
+	ck_assert(table_wants(&setup.catalog->tables[0], at_domain.whole));
+	ck_assert(!table_wants(&setup.catalog->tables[0], name.whole));
+	ck_assert(table_wants(&setup.catalog->tables[1], name.whole));
+	ck_assert(!table_wants(&setup.catalog->tables[1], at_domain.whole));
 }
 END_TEST
 

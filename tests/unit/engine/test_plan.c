@@ -335,6 +335,24 @@ static void join_forms(struct buf *out)
 	}
 }
 
+/* Made in two steps, the plan is the same, and the first form does not change between them. */
+static void check_steps(const struct plan_rule *rule, struct slice key, struct slice expected)
+{
+	struct buf first = {0}, forms = {0};
+	struct error why;
+
+	ck_assert_int_eq(plan_begin(&plan, rule, key, &why), 0);
+	if (plan.count)
+		buf_add_slice(&first, plan.forms[0].key);
+	ck_assert_int_eq(plan_complete(&plan, rule, &why), 0);
+	if (plan.count)
+		assert_slice(plan.forms[0].key, buf_string(&first));
+	join_forms(&forms);
+	ck_assert(slice_equal(buf_slice(&forms), expected));
+	buf_finish(&first);
+	buf_finish(&forms);
+}
+
 static void check_forms(const struct plan_rule *rule, const char *text, const char *expected)
 {
 	char *key = with_blanks(text);
@@ -349,6 +367,7 @@ static void check_forms(const struct plan_rule *rule, const char *text, const ch
 	ck_assert_msg(slice_equal(buf_slice(&forms), buf_slice(&trimmed)),
 		"%s asks \"%s\", should ask \"%s\"", text, buf_string(&forms),
 		buf_string(&trimmed));
+	check_steps(rule, slice_str(key), buf_slice(&forms));
 	buf_finish(&forms);
 	buf_finish(&trimmed);
 	free(key);

@@ -169,6 +169,45 @@ START_TEST(an_idle_connection_that_breaks_is_closed)
 END_TEST
 
 /* A socket is nearly always writable: who watches for it without need never sleeps. */
+/* How often the source has rung, and what was answered till then. */
+static unsigned bells, answered_at_bell;
+
+static void count_bell(void *owner, uint64_t now)
+{
+	ck_assert_ptr_eq(owner, &bells);
+	ck_assert_uint_eq(now, fake.now);
+	bells++;
+	answered_at_bell = (unsigned)calls[0].answers;
+}
+
+/* Between batches, and behind the answers of one. */
+START_TEST(a_bell)
+{
+	bells = 0;
+	stage_start();
+	stage_warm_up(1);
+	stage_link(1)->rings = true;
+	link_ready(&fake, stage_link(1), DONE); /* nobody listens: it stays */
+	ck_assert(stage_link(1)->rings);
+	source.rang = count_bell;
+	source.rang_owner = &bells;
+	link_ready(&fake, stage_link(1), DONE);
+	ck_assert_uint_eq(bells, 1);
+	link_ready(&fake, stage_link(1), DONE);
+	ck_assert_uint_eq(bells, 1);
+	call_begin(&calls[0], "f");
+	stage_turn();
+	stage_link(1)->rings = true;
+	link_ready(&fake, stage_link(1), WANT_READ);
+	ck_assert_uint_eq(bells, 1);
+	link_answers(&fake, stage_link(1));
+	ck_assert_uint_eq(bells, 2);
+	ck_assert_uint_eq(answered_at_bell, 1);
+	call_end(&calls[0], FOUND);
+	ck_assert_uint_eq(stage_status().live, 1);
+}
+END_TEST
+
 START_TEST(watches_for_writing_only_while_it_writes)
 {
 	struct link *link;
@@ -1247,6 +1286,7 @@ static void add_connections(TCase *tcase)
 	tcase_add_test(tcase, a_pool_of_one);
 	tcase_add_test(tcase, unused_connections_are_closed);
 	tcase_add_test(tcase, an_idle_connection_that_breaks_is_closed);
+	tcase_add_test(tcase, a_bell);
 	tcase_add_test(tcase, watches_for_writing_only_while_it_writes);
 }
 

@@ -6,7 +6,7 @@
 
 /* As the drivers of the four databases declare them. */
 static const struct dialect sqlite = {
-	.placeholder = '?', .numbered = true, .double_quoted_text = true};
+	.placeholder = '?', .numbered = true, .double_quoted_text = true, .bracket_names = true};
 static const struct dialect pgsql = {.placeholder = '$', .numbered = true, .dollar_quotes = true};
 static const struct dialect mysql = {.placeholder = '?',
 	.backslash_escapes = true,
@@ -66,6 +66,12 @@ static const struct {
 		"user@sub.d.ex|user"},
 	{&mysql, "SELECT '%s' WHERE '%s' = '%u'", "SELECT ? WHERE ? = ?",
 		"user@sub.d.ex|user@sub.d.ex|user"},
+	/* Names in brackets, where there are such. */
+	{&sqlite, "SELECT [it's], '%u' FROM [a]", "SELECT [it's], ?1 FROM [a]", "user"},
+	{&pgsql, "SELECT a['%u'] FROM b", "SELECT a[$1] FROM b", "user"},
+	/* A dollar in a name begins no string; MariaDB reads some comments. */
+	{&pgsql, "SELECT a$b$, '%u', c$b$", "SELECT a$b$, $1, c$b$", "user"},
+	{&mysql, "SELECT /*M!100500 a, */ '%u'", "SELECT /*M!100500 a, */ ?", "user"},
 	/* A placeholder must not run into what follows or stands before. */
 	{&sqlite, "SELECT 1 WHERE a LIKE'%s'AND 1", "SELECT 1 WHERE a LIKE ?1 AND 1",
 		"user@sub.d.ex"},

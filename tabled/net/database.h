@@ -1,0 +1,36 @@
+/*
+ * Statements for a database, one after the other, on a connection of their own. Blocking: for
+ * programs, and for threads that may wait. Lookups go another way (engine/pool.h).
+ */
+#ifndef TABLED_NET_DATABASE_H
+#define TABLED_NET_DATABASE_H
+
+#include "engine/catalog.h"
+
+struct database {
+	const struct source_config *source; /* borrowed */
+	struct server_settings settings;    /* the source's, but for what writing needs; its
+					       pointers are borrowed */
+	struct server_address address;
+	char *password;
+	struct server server;
+	void *conn;
+	size_t statements; /* so many have been sent */
+};
+
+/*
+ * Connects to a source, with its own user and password. For writing, to a host that takes writes.
+ * Returns -1 with `why`; then there is nothing to close.
+ */
+int database_open(struct database *database, const struct source_config *source, bool for_writing,
+	struct error *why);
+void database_close(struct database *database);
+
+/* Carries out a statement that brings no rows. Returns -1 with `why`. */
+int database_do(struct database *database, const char *command, struct error *why);
+
+/* Asks a query without parameters; its rows are added to `rows`. Returns -1 with `why`. */
+int database_ask(
+	struct database *database, const char *query, struct rows *rows, struct error *why);
+
+#endif
