@@ -100,20 +100,38 @@ static bool may_join(
 	       freshness_of(&none, question->rule, &facts, now) == FRESH;
 }
 
+/* Whether the flight asks what the question does, and what it brings is not purged already. */
+static bool asks_the_same(struct cache *cache, const struct cache_flight *flight,
+	const struct cache_question *question, uint64_t hash)
+{
+	return flight->hash == hash && flight->space == question->space &&
+	       slice_equal(flight->form, question->form) &&
+	       !cache_is_purged(cache, flight->space, flight->form, flight->odd, flight->order);
+}
+
+/* A flight whose answer will be good for whoever asks now. */
 static struct cache_flight *find_flight(struct cache *cache, struct cache_shard *shard,
 	const struct cache_question *question, uint64_t hash, uint64_t now)
 {
 	struct cache_flight *flight;
 
 	DL_FOREACH (*flights_of(shard, hash), flight) {
-		if (flight->hash == hash && flight->space == question->space &&
-			slice_equal(flight->form, question->form) &&
-			!cache_is_purged(
-				cache, flight->space, flight->form, flight->odd, flight->order) &&
-			may_join(flight, question, now))
+		if (asks_the_same(cache, flight, question, hash) && may_join(flight, question, now))
 			return flight;
 	}
 	return NULL;
+}
+
+static bool is_being_asked(struct cache *cache, struct cache_shard *shard,
+	const struct cache_question *question, uint64_t hash)
+{
+	const struct cache_flight *flight;
+
+	DL_FOREACH (*flights_of(shard, hash), flight) {
+		if (asks_the_same(cache, flight, question, hash))
+			return true;
+	}
+	return false;
 }
 
 static void flight_join(struct cache_flight *flight, struct cache_waiter *waiter)
@@ -261,7 +279,7 @@ bool cache_refresh(struct cache *cache, struct cache_question *question, uint64_
 	is_needed = record && is_restored(record) &&
 		    !cache_is_purged(
 			    cache, question->space, question->form, record->odd, record->order) &&
-		    !find_flight(cache, shard, question, hash, now);
+		    !is_being_asked(cache, shard, question, hash);
 	if (is_needed) {
 		flight_announce(cache, shard, question, hash, now);
 		question->flight->behind = true;

@@ -85,7 +85,7 @@ uint64_t engine_count(const struct engine *engine, const struct map *map, enum s
 /* How often the answer of a table for a key form … */
 struct table_counters {
 	uint64_t hits;   /* was in the cache */
-	uint64_t stale;  /* of these: past its time */
+	uint64_t stale;  /* was there, past its time: some of the hits, or of those that failed */
 	uint64_t joined; /* was being asked already */
 	uint64_t misses; /* had to be asked */
 };

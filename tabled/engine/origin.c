@@ -15,8 +15,13 @@ void origin_reached(struct origin *origin, uint64_t now)
 
 void origin_failed(struct origin *origin, uint64_t now)
 {
-	uint64_t failures = atomic_fetch_add(&origin->failures, 1);
-	uint64_t wait = failures < 4 ? (uint64_t)TRY_LEAST_MS << failures : TRY_MOST_MS;
+	uint64_t failed = atomic_load(&origin->failed), failures, wait;
+
+	/* Questions that left together fail together: that is one failure. */
+	if (failed && now < failed + TRY_LEAST_MS)
+		return;
+	failures = atomic_fetch_add(&origin->failures, 1);
+	wait = failures < 4 ? (uint64_t)TRY_LEAST_MS << failures : TRY_MOST_MS;
 
 	atomic_store(&origin->next_try, now + (wait < TRY_MOST_MS ? wait : TRY_MOST_MS));
 	atomic_store(&origin->failed, now ? now : 1);

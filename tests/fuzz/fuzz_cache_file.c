@@ -12,7 +12,8 @@
 
 enum { WALL = 1700000000 };
 
-static const char path[] = "/tmp/fuzz_cache_file";
+/* In memory, so that nothing waits for a disk. */
+static char path[64];
 
 static struct cache *new_cache(size_t *ret_count, int *ret_result)
 {
@@ -90,9 +91,10 @@ static void read_blocks(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	unlink(path);
+	snprintf(path, sizeof(path), "/dev/shm/fuzz_cache_file.%d", (int)getpid());
 	read_raw(data, size);
 	unlink(path);
 	read_blocks(data, size);
+	unlink(path);
 	return 0;
 }

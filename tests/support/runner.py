@@ -197,6 +197,7 @@ SANITIZED_FAULTS = ('killed or truncates or fail_over_and_back or poison or slee
 def suite_asan():
     """Units and the daemon under AddressSanitizer and UndefinedBehaviorSanitizer."""
     return sanitized('asan', 'address,undefined', ['tests/wire', 'tests/e2e/test_sqlite_faults.py',
+                                                   'tests/e2e/test_cache.py',
                                                    'tests/e2e/test_database_faults.py', '-k',
                                                    f'not test_database_faults or {SANITIZED_FAULTS}'])
 
@@ -209,6 +210,7 @@ NOT_THREADS = 'not storm_of_signals and not leave_nothing_behind'
 def suite_tsan():
     """The same under ThreadSanitizer."""
     return sanitized('tsan', 'thread', ['tests/wire', 'tests/e2e/test_workers.py', 'tests/e2e/test_lifecycle.py',
+                                        'tests/e2e/test_cache.py',
                                         'tests/e2e/test_database_faults.py', '-k',
                                         f'not test_database_faults and not byte and {NOT_THREADS} '
                                         f'or {SANITIZED_FAULTS}'])

@@ -139,6 +139,26 @@ START_TEST(waits_for_the_source)
 }
 END_TEST
 
+/* The database is locked: a client waits for the very answer. */
+START_TEST(what_is_being_asked_is_left_out)
+{
+	make_engine();
+	origin_reached(origin, START - 1000);
+	restore("a", 2);
+	restore("b", 1);
+	fake_play(&fake, {BUSY, TRY_LATER, "locked"});
+	ask("a", START);
+	ck_assert_uint_eq(engine_pending(engine), 2); /* the search and its flight */
+	ck_assert(warmer_tick(&warmer, engine, START + 1));
+	ck_assert_uint_eq(engine_pending(engine), 3); /* that of "b" */
+	engine_tick(engine, START + 1000);
+	engine_rest(engine, START + 1000);
+	ck_assert_uint_eq(engine_pending(engine), 0);
+	ck_assert(!warmer_tick(&warmer, engine, START + 1001));
+	assert_buf(&fake.asked, "a a b ");
+}
+END_TEST
+
 /* A question that is refused every time is not asked for ever. */
 START_TEST(gives_up)
 {
@@ -212,6 +232,7 @@ int main(void)
 	tcase_add_test(tcase, hottest_first_a_few_at_a_time);
 	tcase_add_test(tcase, what_was_asked_meanwhile_or_purged_is_left_out);
 	tcase_add_test(tcase, waits_for_the_source);
+	tcase_add_test(tcase, what_is_being_asked_is_left_out);
 	tcase_add_test(tcase, gives_up);
 	tcase_add_test(tcase, what_is_not_kept_any_more_is_left_out);
 	tcase_add_test(tcase, of_tables_that_are_gone);
