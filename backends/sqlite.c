@@ -2,8 +2,9 @@
  * The SQLite backend: one database file, read inline in the worker's loop, with one handle for
  * each worker and each query prepared once for it.
  *
- * Between two sleeps of the worker all questions share one read transaction: taking the lock and
- * looking whether the file has changed costs more than most queries.
+ * Between two rests (the worker sleeps, or something was purged) all questions share one read
+ * transaction: taking the lock and looking whether the file has changed costs more than most
+ * queries.
  *
  * Nothing in here waits. A lock that somebody else holds ends as BUSY, and the engine comes back;
  * a query that takes too long is interrupted at its deadline. A file that was replaced, removed or
@@ -336,10 +337,19 @@ static enum progress read_rows(
 	return DONE;
 }
 
+static void forget_statement(struct sqlite_conn *conn, const struct statement *statement)
+{
+	sqlite3_stmt **slot = statement_slot(&conn->statements, statement, sizeof(*slot));
+
+	sqlite3_finalize(*slot);
+	*slot = NULL;
+}
+
 static enum progress ask(struct sqlite_conn *conn, struct question *question, bool only_check)
 {
 	enum progress progress = DONE;
 	sqlite3_stmt *statement = prepare(conn, question, &progress);
+	int code;
 
 	if (!statement)
 		return progress;
@@ -351,8 +361,11 @@ static enum progress ask(struct sqlite_conn *conn, struct question *question, bo
 	bind_params(statement, question);
 	progress = read_rows(conn, statement, question);
 	/* The bound text is not ours to keep. */
-	sqlite3_reset(statement);
+	code = sqlite3_reset(statement);
 	sqlite3_clear_bindings(statement);
+	/* Perhaps a table is gone: then it has to be prepared anew for that to be told. */
+	if ((code & 0xff) == SQLITE_ERROR)
+		forget_statement(conn, question->statement);
 	return progress;
 }
 

@@ -138,8 +138,9 @@ struct backend {
 	bool (*rang)(void *conn);
 
 	/*
-	 * Nothing will be asked for a moment: the worker is about to sleep. What was kept between
-	 * batches to save work, such as a read lock, is given back. May be NULL.
+	 * Nothing will be asked for a moment: the worker is about to sleep, or what was read before
+	 * may be too old. What was kept between batches to save work, such as a read lock, is given
+	 * back. May be NULL.
 	 */
 	void (*rest)(void *conn);
 

@@ -312,6 +312,15 @@ void cache_ask_alone(struct cache *cache, struct cache_question *question, uint6
 	flight_join(question->flight, question->waiter);
 }
 
+/* Whether what is kept was asked later: two may be on their way, and the first come last. */
+static bool is_overtaken(struct cache_shard *shard, const struct cache_flight *flight)
+{
+	const struct record *record =
+		shard_find(&shard->shard, flight->hash, flight->space->number, flight->form);
+
+	return record && record->order >= flight->order && record->asked > flight->asked;
+}
+
 /* Only known answers: an error is none. */
 static void keep(struct cache *cache, struct cache_shard *shard, const struct cache_flight *flight,
 	const struct cache_answer *answer)
@@ -327,7 +336,8 @@ static void keep(struct cache *cache, struct cache_shard *shard, const struct ca
 	if (answer->status != FOUND && answer->status != NOT_FOUND)
 		return;
 	if (flight->form.size > UINT16_MAX ||
-		cache_is_purged(cache, flight->space, flight->form, flight->odd, flight->order))
+		cache_is_purged(cache, flight->space, flight->form, flight->odd, flight->order) ||
+		is_overtaken(shard, flight))
 		return;
 	shard_store(&shard->shard, &head, flight->form,
 		answer->status == FOUND ? answer->text : slice_of(NULL, 0));

@@ -114,6 +114,7 @@ void engine_tick(struct engine *engine, uint64_t now)
 		if (engine->feeds)
 			feed_tick(engine->feeds[i], now);
 	}
+	inquiry_expire(engine, now);
 }
 
 void engine_abandon(struct engine *engine)
@@ -127,7 +128,7 @@ void engine_abandon(struct engine *engine)
 
 uint64_t engine_next(const struct engine *engine)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = engine->inquiries ? engine->look_at : UINT64_MAX;
 
 	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		uint64_t at = source_next(&engine->sources[i]);

@@ -34,6 +34,7 @@ struct engine {
 	struct feed **feeds;         /* owned, as are they; NULL: it runs none */
 	struct flight *behind;       /* list: to be asked when all have their replies */
 	struct inquiry *inquiries;   /* list of those that wait */
+	uint64_t look_at;            /* ms; while some wait: see inquiry_expire() */
 	size_t pending;              /* searches, flights and checks */
 	struct log_limit limit;
 };

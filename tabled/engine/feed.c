@@ -96,7 +96,9 @@ static void set_state(struct feed *feed, enum feed_state state, const char *why)
 	} else if (state == FEED_OFF && old == FEED_HEALTHY) {
 		log_warning("source=%s feed=off reason=\"%s\"", name, why);
 	} else if (state == FEED_OFF && old == FEED_STARTING) {
-		log_info("source=%s feed=off reason=\"%s\"", name, why);
+		log_info("source=%s feed=off reason=\"%s\": answers are kept by their ttl alone "
+			 "(\"tabledctl feed install %s\" makes one)",
+			name, why, name);
 	}
 }
 
@@ -121,7 +123,9 @@ static void round_failed(struct feed *feed, enum status status, const char *why,
 	feed->next_at = now + (status == BROKEN ? OFF_MS : RETRY_MS);
 	if (status == BROKEN)
 		forget_place(feed);
-	set_state(feed, FEED_BROKEN, why);
+	/* Before there is a feed, it is the source's part to say that it is away. */
+	if (status == BROKEN || feed->state == FEED_HEALTHY)
+		set_state(feed, FEED_BROKEN, why);
 }
 
 static uint64_t connections_opened(const struct feed *feed)
@@ -458,7 +462,7 @@ static void old_answered(struct feed_ask *own, uint64_t now)
 	uint64_t last = own->rows.count ? read_number(rows_cell(&own->rows, 0, 0)) : 0;
 
 	feed->trim_at = now + TRIM_MS;
-	if (!last)
+	if (!last || feed->opened != connections_opened(feed))
 		return;
 	snprintf(feed->trim_text, sizeof(feed->trim_text), FEED_TRIM_FORMAT, last);
 	feed_ask(feed, &feed->main, &feed->trim, trim_answered, now);

@@ -41,6 +41,16 @@ static void sqlite_column(
 		add_literal(out, dialect, slice_str(column));
 }
 
+/*
+ * To these, two texts of plain ASCII are equal only if they are but for case and blanks at the end.
+ * To a Lithuanian collation y is i, to a Latin one v is u, and there are more. In some character
+ * sets two letters look the same.
+ */
+#define MYSQL_COLLATIONS                                                                           \
+	"'^(ascii|latin1|ucs2|utf8|utf8mb3|utf8mb4|utf16|utf32)_"                                  \
+	"((general|unicode|unicode_520|swedish|danish|german1|german2)_(nopad_)?c[is]|"            \
+	"((uca1400|0900)_)?(nopad_)?(a[is]_c[is]|bin))$'"
+
 static void mysql_column(
 	const char *table, const char *column, const struct dialect *dialect, struct buf *out)
 {
@@ -48,7 +58,7 @@ static void mysql_column(
 
 	buf_add_string(out,
 		"SELECT c.data_type IN ('char', 'varchar', 'tinytext', 'text', 'mediumtext', "
-		"'longtext') "
+		"'longtext') AND coalesce(c.collation_name, '') REGEXP " MYSQL_COLLATIONS " "
 		"FROM information_schema.columns AS c JOIN information_schema.tables AS t "
 		"ON t.table_schema = c.table_schema AND t.table_name = c.table_name "
 		"WHERE t.table_type = 'BASE TABLE' AND c.table_schema = DATABASE() AND "

@@ -1,11 +1,11 @@
 /*
  * The SQL of the change feed: what makes its tables and triggers in each of the three databases,
  * what takes them away, and what the daemon asks. schema/ holds the same texts for the project's
- *own tables; a test compares them. Pure functions, any thread.
+ * own tables; a test compares them. Pure functions, any thread.
  *
  *	tabled_change(id, changed_table, key_column, key_value, changed_at)
  *		a row for each row that was inserted, updated or deleted, for each key column and
- *each value that it had and has. No value: everything that reads the table.
+ *		each value that it had and has. No value: everything that reads the table.
  *	tabled_feed(changed_table, key_column)
  *		which tables have triggers, and which columns these tell of
  */

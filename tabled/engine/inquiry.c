@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+enum { LOOK_MS = 100 }; /* between looks for those who have waited too long */
+
 struct flight {
 	struct ask ask; /* the first, so that the answer finds its flight */
 	struct cache_flight shared;
@@ -126,8 +128,23 @@ static struct source *flight_source(const struct flight *flight)
 	return &flight->engine->sources[flight->table->source];
 }
 
+/*
+ * What an inline source shows between two rests may be from before a purge by another worker. Then
+ * it shows what was purged, and to keep that would be for good.
+ */
+static void flight_look_anew(const struct flight *flight, uint64_t now)
+{
+	struct source *source = flight_source(flight);
+
+	if (source->pool || flight->shared.order <= source->order)
+		return;
+	source_rest(source, now);
+	source->order = flight->shared.order;
+}
+
 static void flight_send(struct flight *flight, uint64_t deadline, uint64_t now)
 {
+	flight_look_anew(flight, now);
 	flight->key = address_parts_of(buf_slice(&flight->form));
 	flight_bind(flight);
 	rows_clear(&flight->rows);
@@ -153,7 +170,8 @@ static void log_failure(const struct flight *flight, bool broken, uint64_t now)
 	struct engine *engine = flight->engine;
 	const struct source *source = flight_source(flight);
 
-	if (source->state != SOURCE_UP || atomic_exchange(&flight->shared.space->failing, true))
+	if (now == UINT64_MAX || source->state != SOURCE_UP ||
+		atomic_exchange(&flight->shared.space->failing, true))
 		return;
 	if (log_limit_pass(&engine->limit, now, "failed lookups"))
 		log_line(broken ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
@@ -176,10 +194,12 @@ static void note_source(const struct flight *flight, enum status status, uint64_
 {
 	if (now == UINT64_MAX)
 		return; /* it was abandoned: that says nothing of the source */
-	if (status == TRY_LATER)
-		origin_failed(flight->shared.space->origin, now);
-	else
+	if (status != TRY_LATER)
 		origin_reached(flight->shared.space->origin, now);
+	else if (flight_source(flight)->state == SOURCE_UP)
+		origin_doubted(flight->shared.space->origin, now);
+	else
+		origin_failed(flight->shared.space->origin, now);
 }
 
 /* Mostly nothing changes: other workers' copies of the line stay good. */
@@ -286,12 +306,10 @@ static void take_hit(struct inquiry *inquiry, const struct cache_question *quest
 	inquiry->age = question->ret_age;
 }
 
-static void on_answer(struct cache_waiter *waiter, const struct cache_answer *answer, uint64_t now)
+static void inquiry_end(struct inquiry *inquiry, const struct cache_answer *answer, uint64_t now)
 {
-	struct inquiry *inquiry = (struct inquiry *)waiter;
 	struct cache_question question = question_of(inquiry);
 
-	DL_DELETE(inquiry->engine->inquiries, inquiry);
 	/* Who is BROKEN is to be mended, and not to go unseen. */
 	if (answer->status == TRY_LATER && question.rule->kept &&
 		cache_fall_back(inquiry->engine->cache, &question, now)) {
@@ -302,6 +320,14 @@ static void on_answer(struct cache_waiter *waiter, const struct cache_answer *an
 		buf_add_slice(&inquiry->text, answer->text);
 	}
 	inquiry_finish(inquiry, now);
+}
+
+static void on_answer(struct cache_waiter *waiter, const struct cache_answer *answer, uint64_t now)
+{
+	struct inquiry *inquiry = (struct inquiry *)waiter;
+
+	DL_DELETE(inquiry->engine->inquiries, inquiry);
+	inquiry_end(inquiry, answer, now);
 }
 
 static enum cache_verdict ask_cache(
@@ -358,6 +384,27 @@ bool inquiry_withdraw(struct inquiry *inquiry, uint64_t now)
 	if (unwanted)
 		flight_drop(flight_of(unwanted), now);
 	return true;
+}
+
+/*
+ * Who has joined a question that left before waits no longer than for one of his own. Now and then
+ * is enough; who leads has his answer from the source itself.
+ */
+void inquiry_expire(struct engine *engine, uint64_t now)
+{
+	static const char why[] = "no answer within query_timeout";
+	const struct cache_answer none = {TRY_LATER, {why, sizeof(why) - 1}};
+	struct inquiry *inquiry, *next;
+
+	if (!engine->inquiries || now < engine->look_at)
+		return;
+	engine->look_at = now + LOOK_MS;
+	DL_FOREACH_SAFE (engine->inquiries, inquiry, next) {
+		if (now < inquiry->deadline || !inquiry_withdraw(inquiry, now))
+			continue;
+		inquiry_end(inquiry, &none, now);
+		next = engine->inquiries; /* his search may have withdrawn others */
+	}
 }
 
 /* Of those that wait for other workers: their letters are here already, or they are withdrawn. */

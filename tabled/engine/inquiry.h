@@ -41,6 +41,9 @@ void inquiry_begin(struct inquiry *inquiry, uint64_t now);
 /* Takes it back. Returns false if it is out: `done` will come. */
 bool inquiry_withdraw(struct inquiry *inquiry, uint64_t now);
 
+/* Ends those that have waited until their deadline. Wants to be called at engine->look_at (ms). */
+void inquiry_expire(struct engine *engine, uint64_t now);
+
 /* Answers TRY_LATER what still waits, once the engine's own sources have been abandoned. */
 void inquiry_abandon_all(struct engine *engine, uint64_t now);
 

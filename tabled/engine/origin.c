@@ -11,6 +11,8 @@ void origin_reached(struct origin *origin, uint64_t now)
 		atomic_store(&origin->failed, 0);
 		atomic_store(&origin->failures, 0);
 	}
+	if (atomic_load_explicit(&origin->doubts, memory_order_relaxed))
+		atomic_store(&origin->doubts, 0);
 }
 
 void origin_failed(struct origin *origin, uint64_t now)
@@ -25,6 +27,12 @@ void origin_failed(struct origin *origin, uint64_t now)
 
 	atomic_store(&origin->next_try, now + (wait < TRY_MOST_MS ? wait : TRY_MOST_MS));
 	atomic_store(&origin->failed, now ? now : 1);
+}
+
+void origin_doubted(struct origin *origin, uint64_t now)
+{
+	if (atomic_fetch_add(&origin->doubts, 1) > 0)
+		origin_failed(origin, now);
 }
 
 bool origin_may_try(struct origin *origin, uint64_t now)

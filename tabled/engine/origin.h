@@ -14,6 +14,7 @@ struct origin {
 	_Atomic uint64_t reached;  /* when it last answered */
 	_Atomic uint64_t failed;   /* when it last did not; 0: it has answered since */
 	_Atomic uint64_t failures; /* one after the other */
+	_Atomic uint64_t doubts;   /* the same, see origin_doubted() */
 	_Atomic uint64_t next_try; /* while it fails: when it may be asked behind again */
 	_Atomic uint64_t feed_run, healthy_until, before_until; /* see struct freshness_source */
 	atomic_bool complained; /* the log's last word on it was bad */
@@ -25,11 +26,17 @@ struct origin {
 	char *described; /* owned; which database it is */
 };
 
-/* The source has answered a question that was begun at `asked`. */
+/* The source has answered a question, whatever it said. */
 void origin_reached(struct origin *origin, uint64_t now);
 
-/* It has not. */
+/* It is away. */
 void origin_failed(struct origin *origin, uint64_t now);
+
+/*
+ * A question had no answer, though the source is not known to be away. That may be the fault of one
+ * slow key; when the next one has none either, the source fails.
+ */
+void origin_doubted(struct origin *origin, uint64_t now);
 
 /*
  * While it fails, whoever has an old answer does not wait for a new one; one of them asks behind,

@@ -55,6 +55,7 @@ struct source {
 	uint64_t busy_wait;         /* ms; the current wait between two tries */
 	struct ask *waiting;        /* list, oldest first */
 	bool asked;                 /* since it last rested */
+	uint64_t order;             /* of the cache: of what was purged by then it shows nothing */
 	bool quiet;                 /* another one tells the log how the database is */
 	uint64_t opened;            /* times; of what is asked inline */
 

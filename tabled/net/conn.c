@@ -303,6 +303,8 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
 	struct conn *conn = stream->data;
 
+	/* What came before in this turn may have taken long, and time decides what is fresh. */
+	uv_update_time(stream->loop);
 	if (size == UV_EOF && !conn->lingering) {
 		/* The client may have closed only its sending side: what it asked is answered. */
 		conn_stop_reading(conn);

@@ -80,8 +80,8 @@ class Mail:
         return next(source for source in sources if source["name"] == "mail")
 
     def lines(self):
-        """The log's lines about the database."""
-        return [line for line in self.daemon.log().splitlines() if "source=mail" in line]
+        """The log's lines about the database; that there is no feed is none of them."""
+        return [line for line in self.daemon.log().splitlines() if "source=mail" in line and " feed=off" not in line]
 
     def assert_away(self, kind="TEMP", reason=""):
         """The database cannot be asked now, and that is what clients are told."""

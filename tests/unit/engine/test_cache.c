@@ -509,6 +509,30 @@ START_TEST(overtaken)
 }
 END_TEST
 
+/* Without a purge, too: both left since nobody could be sure of the first. */
+START_TEST(overtaken_by_a_later_one)
+{
+	rule.ttl = rule.negative_ttl = 0;
+	ask(&one, "a", START);
+	ck_assert_int_eq(ask(&two, "a", START + 1), CACHE_LEAD);
+	land(&two, FOUND, "new", START + 2);
+	land(&one, FOUND, "old", START + 3);
+	origin_failed(origin, START + 4);
+	ck_assert_int_eq(ask(&three, "a", START + 4), CACHE_HIT);
+	assert_text(&three, FOUND, "new");
+	/* What is kept was purged, and so is no reason. */
+	ask(&one, "b", START + 5);
+	ask(&two, "b", START + 6);
+	land(&two, FOUND, "new", START + 7);
+	cache_purge_space(cache, space);
+	ask(&three, "b", START + 5);
+	land(&three, FOUND, "newest", START + 8);
+	land(&one, FOUND, "old", START + 9);
+	ck_assert_int_eq(ask(&four, "b", START + 9), CACHE_HIT);
+	assert_text(&four, FOUND, "newest");
+}
+END_TEST
+
 START_TEST(purges_a_space)
 {
 	struct cache_question other = question_in(other_space, "a");
@@ -1043,6 +1067,7 @@ int main(void)
 	tcase_add_loop_test(tcase, purges_what_is_kept, 0, PURGE_CASES);
 	tcase_add_loop_test(tcase, purges_what_is_asked, 0, PURGE_CASES);
 	tcase_add_test(tcase, overtaken);
+	tcase_add_test(tcase, overtaken_by_a_later_one);
 	tcase_add_test(tcase, purges_a_space);
 	tcase_add_test(tcase, purges_all);
 	tcase_add_test(tcase, purges_a_refresh);

@@ -196,6 +196,27 @@ START_TEST(extensions_of_what_is_kept)
 }
 END_TEST
 
+/*
+ * What is asked between two rests may be read from one transaction (SQLite). After a purge, that
+ * one is too old: its answer would be kept for good.
+ */
+START_TEST(not_from_before_a_purge)
+{
+	add_map("m", "mail", "a '%s'");
+	start();
+	PLAY_ROWS({"k", "v"});
+	ask("m", "k");
+	ask("m", "one");
+	ck_assert_uint_eq(fake.rested, 0);
+	cache_purge_all(cache);
+	ask("m", "k");
+	ck_assert_uint_eq(fake.rested, 1);
+	ask("m", "two");
+	ck_assert_uint_eq(fake.rested, 1);
+	assert_buf(&fake.asked, "k one k two ");
+}
+END_TEST
+
 /* Two workers want the same: one asks, and the other one is told in his own thread. */
 START_TEST(joined_by_another_worker)
 {
@@ -346,14 +367,16 @@ START_TEST(refresh_fails)
 	ask("m", "k");
 	pass(TTL);
 	buf_clear(&fake.asked);
-	fake_play(&fake, {DONE, TRY_LATER, "slow"}, {DONE, TRY_LATER, "slow"});
+	fake_play(&fake, {DONE, TRY_LATER, "slow"}, {DONE, TRY_LATER, "slow"},
+		{DONE, TRY_LATER, "slow"});
 	for (int i = 0; i < 50; i++) {
 		ask("m", "k");
 		assert_answer(FOUND, "old");
 		engine_rest(engine, now);
 		pass(10);
 	}
-	assert_buf(&fake.asked, "k ");
+	/* Once may be the key's fault; after that the source fails. */
+	assert_buf(&fake.asked, "k k ");
 	pass(1000);
 	ask("m", "k");
 	engine_rest(engine, now);
@@ -737,6 +760,32 @@ START_TEST(taken_back_but_joined)
 }
 END_TEST
 
+/* The one who asks is held up: whoever has joined waits no longer than for a question of his own.
+ */
+START_TEST(whoever_joined_has_his_deadline)
+{
+	const char *found[] = {"d.ex", NULL};
+	uint64_t asked = now;
+
+	start_server();
+	mail.found = found;
+	ask("transport_maps", "d.ex");
+	ask_by(other, &second, "transport_maps", "d.ex");
+	ck_assert_uint_eq(second.count, 0);
+	while (!second.count && now < asked + 100000) {
+		engine_tick(other, now);
+		now += 10;
+	}
+	assert_answer_of(&second, TRY_LATER, "no answer within query_timeout");
+	ck_assert_uint_le(now - asked, 5000 + 200);
+	now = asked;
+	settle();
+	assert_answer(FOUND, "0:d.ex");
+	ck_assert_uint_eq(engine_pending(engine) + engine_pending(other), 0);
+	stop_server();
+}
+END_TEST
+
 /* Many clients want one key: one question. */
 START_TEST(many_want_the_same)
 {
@@ -767,6 +816,8 @@ int main(void)
 	tcase_add_test(tcase, a_hit_asks_nobody);
 	tcase_add_test(tcase, forms_are_shared);
 	tcase_add_test(tcase, extensions_of_what_is_kept);
+	tcase_add_test(tcase, not_from_before_a_purge);
+	tcase_add_test(tcase, whoever_joined_has_his_deadline);
 	tcase_add_test(tcase, joined_by_another_worker);
 	tcase_add_test(tcase, stale_when_the_source_fails);
 	tcase_add_test(tcase, broken_is_said);

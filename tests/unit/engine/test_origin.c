@@ -40,6 +40,20 @@ START_TEST(reached_and_failing)
 }
 END_TEST
 
+START_TEST(one_slow_key_is_no_failure)
+{
+	origin_doubted(&origin, 1000);
+	ck_assert(!origin_facts(&origin).failing);
+	origin_reached(&origin, 1001);
+	origin_doubted(&origin, 1002);
+	ck_assert(!origin_facts(&origin).failing);
+	origin_doubted(&origin, 1003);
+	ck_assert(origin_facts(&origin).failing);
+	origin_reached(&origin, 1004);
+	ck_assert(!origin_facts(&origin).failing);
+}
+END_TEST
+
 /* One of many asks behind, now and then; the more it fails, the less often. */
 START_TEST(tries_while_it_fails)
 {
@@ -154,6 +168,7 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, unknown_at_first);
 	tcase_add_test(tcase, reached_and_failing);
+	tcase_add_test(tcase, one_slow_key_is_no_failure);
 	tcase_add_test(tcase, tries_while_it_fails);
 	tcase_add_test(tcase, runs_of_the_feed);
 	tcase_add_test(tcase, times_belong_to_their_run);
