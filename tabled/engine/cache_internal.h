@@ -1,6 +1,6 @@
 /*
- * What cache.c (asking, flights, purging) and cache_keep.c (spaces, sizes, going through all)
- * share; nobody else includes it.
+ * What cache.c (asking, flights), cache_purge.c (what is not true any more) and cache_keep.c
+ * (spaces, sizes, going through all) share; nobody else includes it.
  */
 #ifndef TABLED_ENGINE_CACHE_INTERNAL_H
 #define TABLED_ENGINE_CACHE_INTERNAL_H
@@ -50,6 +50,9 @@ struct cache {
 uint64_t cache_hash(const struct cache *cache, const struct cache_space *space, struct slice text);
 
 struct cache_shard *cache_shard_of(struct cache *cache, uint64_t hash);
+
+/* Drops what is kept of a hash; questions of it that are out are not joined and not kept. */
+void cache_drop_key(struct cache *cache, const struct cache_space *space, uint64_t hash);
 
 /* Whether a purge that came after `order` concerns the key form. */
 bool cache_is_purged(struct cache *cache, const struct cache_space *space, struct slice form,
