@@ -744,6 +744,7 @@ def test_started_before_the_server(site, trial):
 def test_daemon_stopped(site, trial, state):
     """It answers what it was asked, and goes, whatever the server does."""
     with FaultProxy(site.primary.host, site.primary.port) as proxy, trial(site.config([proxy])) as run:
+        eventually(lambda: all(seen["right"] for seen in run.load.check()["kinds"].values()), "an answer of each kind")
         if state != "answers":
             run.load.begin_trouble()
             {"hangs": FaultProxy.silent, "has ended": shut, "is unreachable": FaultProxy.blackhole}[state](proxy)
