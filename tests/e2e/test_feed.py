@@ -675,7 +675,9 @@ def test_what_the_daemon_asks(make, kind):
     if kind != "sqlite":
         queries["old"] = texts[f"feed_ask_old {kind}"]
     quoted = {name: text.replace('"', '\\"') for name, text in queries.items()}
-    config = source(database) + maps(**quoted) + 'socketmap { listen = "unix:@DIR@/socketmap" }\n'
+    # With two hosts it has no feed, which would trim what is said to be old here.
+    place = re.sub(r'hosts = \{(".*?")\}', r"hosts = {\1, \1}", source(database))
+    config = place + maps(**quoted) + 'socketmap { listen = "unix:@DIR@/socketmap" }\n'
     database.execute(SAMPLE)
     reached = last(database)
     columns = 1 if kind == "sqlite" else 4  # Postfix's own client of SQLite takes one
