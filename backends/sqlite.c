@@ -164,13 +164,14 @@ static int sqlite_open_for_writing(
 	void *opaque, const void *config, const struct server *server, struct error *why)
 {
 	struct sqlite_conn *conn = opaque;
+	int code;
 
 	(void)server;
 	conn->for_writing = true;
 	if (open_file(conn, config, SQLITE_OPEN_READWRITE, why) < 0)
 		return -1;
-	sqlite3_exec(conn->db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
-	return 0;
+	code = sqlite3_exec(conn->db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL);
+	return code == SQLITE_OK ? 0 : explain(conn, code, why);
 }
 
 static void sqlite_close(void *opaque)

@@ -72,7 +72,7 @@ static int ask_column(struct feed *feed, const char *table, const char *column, 
 
 	feed_sql_column(table, column, dialect_of(feed), &sql);
 	*why = (struct error){0};
-	if (database_ask(&feed->database, buf_string(&sql), &rows, why) == 0 && rows.count)
+	if (database_ask(&feed->database, buf_string(&sql), &rows, why) == FOUND)
 		result = slice_equal(rows_cell(&rows, 0, 0), slice_str("1"));
 	rows_finish(&rows);
 	buf_finish(&sql);
@@ -131,11 +131,11 @@ static int link_tables(struct feed *feed, struct error *why)
 	struct feed_link *links;
 	struct rows rows = {0};
 	struct buf sql = {0};
-	int result = 0;
+	enum status status = NOT_FOUND;
 
 	feed_sql_links(dialect_of(feed), &sql);
 	if (sql.size)
-		result = database_ask(&feed->database, buf_string(&sql), &rows, why);
+		status = database_ask(&feed->database, buf_string(&sql), &rows, why);
 	links = memory_new(rows.count + 1, sizeof(*links));
 	for (size_t i = 0; i < rows.count; i++)
 		links[i] = (struct feed_link){cell_text(&rows, i, 0), cell_text(&rows, i, 1),
@@ -150,18 +150,30 @@ static int link_tables(struct feed *feed, struct error *why)
 	free(links);
 	rows_finish(&rows);
 	buf_finish(&sql);
-	return result;
+	return status == FOUND || status == NOT_FOUND ? 0 : -1;
 }
 
-/* Where no feed was ever installed, this fails, since there is no such table. */
-static int ask_old(struct feed *feed, struct error *why)
+/*
+ * Asks for the tables that are watched. BROKEN: no feed was ever installed, so that there is no
+ * such table.
+ */
+static enum status ask_old(struct feed *feed, struct error *why)
 {
 	return database_ask(&feed->database, FEED_ASK_OLD_TABLES, &feed->old, why);
 }
 
+/*
+ * The same for what changes the feed: not to know would be bad, since a trigger that is left behind
+ * without its tables fails each statement that fires it.
+ */
+static int know_old(struct feed *feed, struct error *why)
+{
+	return ask_old(feed, why) == TRY_LATER ? -1 : 0;
+}
+
 /* --- install and remove */
 
-/* Borrows nothing; the caller frees the items and the array. */
+/* Borrows nothing; the caller ends it by list_finish(). */
 static struct text_list list_old(const struct feed *feed)
 {
 	struct text_list list = {
@@ -170,6 +182,13 @@ static struct text_list list_old(const struct feed *feed)
 	for (size_t i = 0; i < list.count; i++)
 		list.items[i] = cell_text(&feed->old, i, 0);
 	return list;
+}
+
+static void list_finish(struct text_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
 }
 
 static void print_script(
@@ -214,9 +233,7 @@ static int make_script(struct feed *feed, struct feed_script *ret_script, struct
 		return error_set(why, "no map with this source reads a table that can be watched");
 	old = list_old(feed);
 	result = feed_sql_install(&feed->tables, &old, reader, dialect_of(feed), ret_script, why);
-	for (size_t i = 0; i < old.count; i++)
-		free(old.items[i]);
-	free(old.items);
+	list_finish(&old);
 	return result;
 }
 
@@ -238,8 +255,7 @@ static int run_install(struct feed *feed)
 	struct feed_script script;
 	struct error why;
 
-	ask_old(feed, &why);
-	if (make_script(feed, &script, &why) < 0)
+	if (know_old(feed, &why) < 0 || make_script(feed, &script, &why) < 0)
 		return fail(&why);
 	return finish_script(feed, "install", &script, &why);
 }
@@ -250,12 +266,11 @@ static int run_remove(struct feed *feed)
 	struct text_list old;
 	struct error why;
 
-	ask_old(feed, &why);
+	if (know_old(feed, &why) < 0)
+		return fail(&why);
 	old = list_old(feed);
 	feed_sql_remove(&old, dialect_of(feed), &script);
-	for (size_t i = 0; i < old.count; i++)
-		free(old.items[i]);
-	free(old.items);
+	list_finish(&old);
 	return finish_script(feed, "remove", &script, &why);
 }
 
@@ -269,14 +284,12 @@ static enum cover cover_of(const struct rows *live, const struct read *read)
 	enum cover best = COVER_NONE;
 
 	for (size_t i = 0; i < live->count && best != COVER_COLUMN; i++) {
-		char *table = cell_text(live, i, 0), *column = cell_text(live, i, 1);
+		struct slice table = rows_cell(live, i, 0), column = rows_cell(live, i, 1);
 
 		if (feed_tells(table, column, read))
 			best = COVER_COLUMN;
 		else if (feed_covers(table, read))
 			best = COVER_TABLE;
-		free(table);
-		free(column);
 	}
 	return best;
 }
@@ -330,6 +343,15 @@ static bool print_map(const struct table *table, const struct rows *live)
 	return is_whole;
 }
 
+/* What the daemon would take for watched. Returns false with `why`. */
+static bool ask_live(struct feed *feed, struct rows *ret_live, struct error *why)
+{
+	const char *query = feed_ask_tables(dialect_of(feed));
+	enum status status = database_ask(&feed->database, query, ret_live, why);
+
+	return status == FOUND || status == NOT_FOUND;
+}
+
 static int run_status(struct feed *feed)
 {
 	const struct catalog *catalog = feed->config->catalog;
@@ -337,9 +359,17 @@ static int run_status(struct feed *feed)
 	struct error why;
 	int status = DONE_OR_COVERED;
 
-	if (ask_old(feed, &why) < 0)
+	switch (ask_old(feed, &why)) {
+	case FOUND:
+	case NOT_FOUND:
+		break;
+	case BROKEN:
 		printf("source %s has no feed (%s)\n", feed->source->name, why.text);
-	else if (database_ask(&feed->database, feed_ask_tables(dialect_of(feed)), &live, &why) < 0)
+		break;
+	default:
+		return fail(&why);
+	}
+	if (feed->old.count && !ask_live(feed, &live, &why))
 		return fail(&why);
 	print_watched(&live);
 	for (size_t i = 0; i < catalog->table_count; i++)
@@ -362,21 +392,13 @@ static const struct {
 };
 enum { VERB_COUNT = sizeof(verbs) / sizeof(verbs[0]) };
 
-static const struct source_config *find_source(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->source_count; i++)
-		if (strcmp(config->sources[i].name, name) == 0)
-			return &config->sources[i];
-	return NULL;
-}
-
 static int run_verb(struct feed *feed, size_t verb, const char *name)
 {
 	const struct dialect *dialect;
 	struct error why;
 	int status;
 
-	feed->source = find_source(feed->config, name);
+	feed->source = catalog_find_source(feed->config->catalog, name);
 	if (!feed->source) {
 		error_set(&why, "there is no source \"%s\"", name);
 		return fail(&why);

@@ -64,7 +64,7 @@ struct compiler {
 	struct error *why;
 };
 
-static const struct source_config *find_source(const struct catalog *catalog, const char *name)
+const struct source_config *catalog_find_source(const struct catalog *catalog, const char *name)
 {
 	for (size_t i = 0; i < catalog->source_count; i++)
 		if (strcmp(catalog->sources[i].name, name) == 0)
@@ -142,7 +142,7 @@ static int compile_table(struct compiler *compiler, size_t at)
 		return -1;
 	if (settings->maps.count)
 		return 0;
-	source = find_source(catalog, settings->source);
+	source = catalog_find_source(catalog, settings->source);
 	if (!source)
 		return unknown_source(catalog, settings->source, compiler->why);
 	table = &catalog->tables[catalog->table_count];
@@ -269,4 +269,10 @@ const struct map *catalog_find(const struct catalog *catalog, struct slice name)
 
 	HASH_FIND(hh, catalog->names, name.data, name.size, found);
 	return found ? found->map : NULL;
+}
+
+void catalog_list_maps(const struct catalog *catalog, struct buf *out)
+{
+	for (size_t i = 0; i < catalog->map_count; i++)
+		buf_add_format(out, "%s%s", i ? ", " : "", catalog->maps[i].name);
 }

@@ -50,6 +50,12 @@ struct catalog *catalog_create(const struct source_config *sources, size_t sourc
 	const struct map_config *maps, size_t map_count, size_t *ret_culprit, struct error *why);
 void catalog_destroy(struct catalog *catalog);
 
+/* A source by name, or NULL. Borrowed. */
+const struct source_config *catalog_find_source(const struct catalog *catalog, const char *name);
+
+/* Appends the names of all maps, for a message. */
+void catalog_list_maps(const struct catalog *catalog, struct buf *out);
+
 /* A map by name, or NULL. Borrowed. */
 const struct map *catalog_find(const struct catalog *catalog, struct slice name);
 

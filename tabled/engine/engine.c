@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "engine/engine_internal.h"
 #include "engine/feed.h"
+#include "engine/flight.h"
 #include "engine/inquiry.h"
 #include "engine/search.h"
 
@@ -123,6 +124,7 @@ void engine_abandon(struct engine *engine)
 	/* A lookup that fails at one source does not go on to the next. */
 	for (size_t i = 0; i < engine->catalog->source_count; i++)
 		source_abandon(&engine->sources[i]);
+	flight_abandon_behind(engine, UINT64_MAX);
 	inquiry_abandon_all(engine, UINT64_MAX);
 }
 

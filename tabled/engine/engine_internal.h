@@ -13,6 +13,9 @@ struct map_counters {
 	uint64_t by_status[STATUS_COUNT];
 };
 
+/* Searches and flights are kept to be used again: so many of each, unless they have grown big. */
+enum { SPARE_MOST = 256, SPARE_BYTES = 16 * 1024 };
+
 struct flight;
 struct inquiry;
 struct search;

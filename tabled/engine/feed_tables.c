@@ -193,13 +193,13 @@ void feed_tables_complete(struct feed_tables *tables)
 			add_column(&tables->items[i], FEED_EVERYTHING);
 }
 
-bool feed_covers(const char *table, const struct read *read)
+bool feed_covers(struct slice table, const struct read *read)
 {
-	return strcmp(table, read->table) == 0;
+	return slice_equal(table, slice_str(read->table));
 }
 
-bool feed_tells(const char *table, const char *column, const struct read *read)
+bool feed_tells(struct slice table, struct slice column, const struct read *read)
 {
 	return feed_covers(table, read) &&
-	       (read->kind == READ_ANY || strcmp(column, read->column) == 0);
+	       (read->kind == READ_ANY || slice_equal(column, slice_str(read->column)));
 }

@@ -69,12 +69,12 @@ void feed_tables_complete(struct feed_tables *tables);
  * Whether a row of tabled_feed, a table and one of its columns, is of the table that is read. If
  * none is, nothing tells of its changes.
  */
-bool feed_covers(const char *table, const struct read *read);
+bool feed_covers(struct slice table, const struct read *read);
 
 /*
  * Whether it is of the very column, too. If none is, each change of the table concerns all answers.
  */
-bool feed_tells(const char *table, const char *column, const struct read *read);
+bool feed_tells(struct slice table, struct slice column, const struct read *read);
 
 /* The last part of "schema.table", borrowed from it. */
 const char *feed_table_last(const char *name);

@@ -1,6 +1,7 @@
 #include "engine/feed_watches.h"
 
 #include "base/memory.h"
+#include "engine/feed_tables.h"
 
 #include <stdlib.h>
 
@@ -88,17 +89,18 @@ static struct slice cut_field(struct slice *line)
 	return field;
 }
 
-/* Whether a table has triggers, and whether these tell of the column, if one is given. */
-static bool is_registered(const struct feed_watches *watches, const char *table, const char *column)
+/* Whether the table that is read has triggers; and whether these tell of its column. */
+static bool is_registered(
+	const struct feed_watches *watches, const struct read *read, bool with_column)
 {
 	struct slice rest = buf_slice(&watches->registry);
 
 	while (rest.size) {
 		ptrdiff_t end = slice_find(rest, '\n');
 		struct slice line = slice_of(rest.data, (size_t)end);
+		struct slice table = cut_field(&line), column = cut_field(&line);
 
-		if (slice_equal(cut_field(&line), slice_str(table)) &&
-			(!column || slice_equal(cut_field(&line), slice_str(column))))
+		if (with_column ? feed_tells(table, column, read) : feed_covers(table, read))
 			return true;
 		rest = slice_from(rest, (size_t)end + 1);
 	}
@@ -110,7 +112,7 @@ static bool is_covered(const struct feed_watches *watches, const struct reads *r
 	if (reads->unknown)
 		return false;
 	for (size_t i = 0; i < reads->count; i++)
-		if (!is_registered(watches, reads->items[i].table, NULL))
+		if (!is_registered(watches, &reads->items[i], false))
 			return false;
 	return true;
 }
@@ -170,12 +172,11 @@ static void apply_to(const struct feed_watches *watches, struct cache_space *spa
 		[READ_KEY] = CACHE_KEY, [READ_USER] = CACHE_USER, [READ_DOMAIN] = CACHE_DOMAIN};
 	struct slice value = cells[CHANGE_VALUE];
 
-	if (!slice_equal(slice_str(read->table), cells[CHANGE_TABLE]))
+	if (!feed_covers(cells[CHANGE_TABLE], read))
 		return;
-	if (read->kind == READ_ANY || !value.data ||
-		!is_registered(watches, read->table, read->column))
+	if (read->kind == READ_ANY || !value.data || !is_registered(watches, read, true))
 		cache_purge_space(watches->cache, space);
-	else if (!slice_equal(slice_str(read->column), cells[CHANGE_COLUMN]))
+	else if (!feed_tells(cells[CHANGE_TABLE], cells[CHANGE_COLUMN], read))
 		return; /* of the same row there is another change with this column */
 	else if (read->kind != READ_LITERAL)
 		cache_purge_part(watches->cache, space, parts[read->kind], value);

@@ -16,8 +16,7 @@ static const struct map *find_map(const struct engine *engine, struct slice name
 
 	if (map)
 		return map;
-	for (size_t i = 0; i < catalog->map_count; i++)
-		buf_add_format(&names, "%s%s", i ? ", " : "", catalog->maps[i].name);
+	catalog_list_maps(catalog, &names);
 	error_set(why, "there is no map \"%.*s\"; these exist: %s", SLICE_ARGS(name),
 		buf_string(&names));
 	buf_finish(&names);

@@ -3,18 +3,12 @@
  * from whoever asks the same already, in whatever worker, or from the source; and if that can't
  * answer, from the cache again, as far as an old answer may be given.
  *
- * A flight is the question itself, on its way to the source for all who want its answer. It belongs
- * to the engine that asks, and needs nobody who waits: what is given while it is old is asked anew
- * behind.
- *
  * Start reading at inquiry_begin().
  */
 #ifndef TABLED_ENGINE_INQUIRY_H
 #define TABLED_ENGINE_INQUIRY_H
 
 #include "engine/engine.h"
-
-struct flight;
 
 /* Whoever wants to know owns it, and keeps it until `done`, or until it is withdrawn. */
 struct inquiry {
@@ -53,11 +47,5 @@ void inquiry_abandon_all(struct engine *engine, uint64_t now);
  */
 bool inquiry_refresh(
 	struct engine *engine, const struct table *table, struct slice form, uint64_t now);
-
-/* Sends what is to be asked behind. */
-void flight_send_behind(struct engine *engine, uint64_t now);
-
-/* Frees the engine's spare flights. */
-void flight_free_spare(struct engine *engine);
 
 #endif

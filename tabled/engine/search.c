@@ -94,11 +94,10 @@ static size_t search_room(const struct search *search)
 /* A few are kept to be used again; what a burst or a big one took is given back. */
 static void search_return(struct search *search)
 {
-	enum { KEEP_BYTES = 16 * 1024, KEEP_COUNT = 256 };
 	struct engine *engine = search->engine;
 
 	engine->pending--;
-	if (engine->spare_count == KEEP_COUNT || search_room(search) > KEEP_BYTES) {
+	if (engine->spare_count == SPARE_MOST || search_room(search) > SPARE_BYTES) {
 		search_free(search);
 		return;
 	}
@@ -309,11 +308,9 @@ static void search_refuse(
 
 static void refuse_unknown_map(struct search *search, struct slice name, uint64_t now)
 {
-	const struct catalog *catalog = search->engine->catalog;
 	struct buf names = {0}, text = {0};
 
-	for (size_t i = 0; i < catalog->map_count; i++)
-		buf_add_format(&names, "%s%s", i ? ", " : "", catalog->maps[i].name);
+	catalog_list_maps(search->engine->catalog, &names);
 	if (log_limit_pass(&search->engine->limit, now, "failed lookups"))
 		log_warning("map=%.*s: there is no such map; these exist: %s", SLICE_ARGS(name),
 			buf_string(&names));

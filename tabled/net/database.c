@@ -138,7 +138,7 @@ static enum progress run(const struct database *database, struct batch *batch)
 	return progress;
 }
 
-static int ask(struct database *database, struct statement *statement, struct rows *rows,
+static enum status ask(struct database *database, struct statement *statement, struct rows *rows,
 	struct error *why)
 {
 	struct question question = {.statement = statement, .rows = rows, .why = why};
@@ -148,23 +148,24 @@ static int ask(struct database *database, struct statement *statement, struct ro
 
 	statement->id = database->statements++;
 	if (run(database, &batch) != DONE)
-		return -1;
+		return TRY_LATER;
 	if (backend->rest)
 		backend->rest(database->conn);
-	return question.status == FOUND || question.status == NOT_FOUND ? 0 : -1;
+	return question.status;
 }
 
 int database_do(struct database *database, const char *command, struct error *why)
 {
 	struct statement statement = {.text = command, .kind = STATEMENT_ALONE};
 	struct rows rows = {0};
-	int result = ask(database, &statement, &rows, why);
+	enum status status = ask(database, &statement, &rows, why);
 
 	rows_finish(&rows);
-	return result;
+	return status == FOUND || status == NOT_FOUND ? 0 : -1;
 }
 
-int database_ask(struct database *database, const char *query, struct rows *rows, struct error *why)
+enum status database_ask(
+	struct database *database, const char *query, struct rows *rows, struct error *why)
 {
 	struct statement_part part = {.sql = slice_str(query)};
 	struct statement statement = {

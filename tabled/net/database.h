@@ -29,8 +29,11 @@ void database_close(struct database *database);
 /* Carries out a statement that brings no rows. Returns -1 with `why`. */
 int database_do(struct database *database, const char *command, struct error *why);
 
-/* Asks a query without parameters; its rows are added to `rows`. Returns -1 with `why`. */
-int database_ask(
+/*
+ * Asks a query without parameters; its rows are added to `rows`. `why` is filled unless it is FOUND
+ * or NOT_FOUND. BROKEN: the query is wrong, for want of a table, say; TRY_LATER: nobody knows.
+ */
+enum status database_ask(
 	struct database *database, const char *query, struct rows *rows, struct error *why);
 
 #endif

@@ -121,9 +121,9 @@ START_TEST(covers)
 {
 	const struct read *read = &coverings[_i].read;
 
-	ck_assert(feed_covers(coverings[_i].table, read) == coverings[_i].covers);
-	ck_assert(
-		feed_tells(coverings[_i].table, coverings[_i].column, read) == coverings[_i].tells);
+	ck_assert(feed_covers(slice_str(coverings[_i].table), read) == coverings[_i].covers);
+	ck_assert(feed_tells(slice_str(coverings[_i].table), slice_str(coverings[_i].column),
+			  read) == coverings[_i].tells);
 }
 END_TEST
 
