@@ -24,6 +24,7 @@ enum statement_kind {
 	STATEMENT_ALONE,  /* not at all: a procedure call, several statements … */
 	STATEMENT_SELECT, /* it may stand in a subquery */
 	STATEMENT_KEYS,   /* it names :keys; the first column of its rows is the key of each */
+	STATEMENT_ONCE, /* not at all, and nothing is kept of it: its text may be gone afterwards */
 };
 
 /* A piece of SQL and the parameter behind it. */
@@ -38,7 +39,8 @@ struct statement {
 	const char *text; /* SQL with the driver's placeholders, for one key */
 	size_t params;
 	enum statement_kind kind;
-	bool ordered;                       /* holds the words ORDER BY, but no LIMIT */
+	bool ordered; /* holds the words ORDER BY, but no LIMIT */
+	bool named;   /* its rows get their columns' names: batch_add_name() */
 	const struct statement_part *parts; /* the same text, cut at its placeholders */
 	size_t part_count;                  /* 0: a command: see open_for_writing() and rang() */
 };
@@ -51,6 +53,7 @@ struct question {
 	enum status
 		status; /* arrives as TRY_LATER. FOUND: there are rows; NOT_FOUND: there are none */
 	struct error *why; /* borrowed; filled unless FOUND or NOT_FOUND */
+	uint64_t changed;  /* of a STATEMENT_ONCE that brings no rows: those that it has met */
 };
 
 struct batch {
@@ -100,6 +103,14 @@ struct backend {
 
 	/* Checks what rows of `settings` can't. Returns -1 with `why`. May be NULL. */
 	int (*check)(const void *config, struct error *why);
+
+	/*
+	 * Who carries out what changes rows: connections of this backend get their settings with
+	 * read_only = no, and are asked nothing but commands (BEGIN, COMMIT, ROLLBACK) and
+	 * STATEMENT_ONCE. It is a server, be it of its own making, so that waiting for locks and
+	 * disks stops nobody. NULL: this database can't be written to.
+	 */
+	const struct backend *writer;
 
 	/*
 	 * Opens. `config` is borrowed for the life of the connection; `server` is NULL for what is
@@ -182,6 +193,13 @@ enum progress batch_fail(struct batch *batch, enum fault fault, const char *text
 
 /* Adds a row to a question; with too many bytes or columns, the question is BROKEN. */
 void batch_add_row(struct batch *batch, size_t question, const struct slice *cells, size_t columns);
+
+/*
+ * The name of the answers' next column, if the statement is `named`; else nothing is done. To be
+ * called for each column of a result, in their order, before its rows; what is no part of an answer
+ * (the number or the key of a question) is left out.
+ */
+void batch_add_name(struct batch *batch, struct slice name);
 
 /*
  * The same for STATEMENT_KEYS: the first of the cells says whose row it is. Returns -1 when no

@@ -58,6 +58,7 @@ struct rows {
 	size_t count;   /* rows */
 	struct buf text;
 	struct buf spans; /* a struct span for each cell */
+	struct buf names; /* of the columns, if they were asked for, with a NUL behind each */
 };
 
 /*
@@ -68,6 +69,9 @@ int rows_add(struct rows *rows, const struct slice *cells, size_t columns);
 
 /* A cell, borrowed from the rows. */
 struct slice rows_cell(const struct rows *rows, size_t row, size_t column);
+
+/* The name of a column, borrowed from the rows; empty if it has none. */
+struct slice rows_name(const struct rows *rows, size_t column);
 
 /* Forgets the rows, keeps the memory. */
 void rows_clear(struct rows *rows);
