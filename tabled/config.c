@@ -41,7 +41,7 @@ size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 		.parts = {{global_setting_table, sizeof(struct global_settings)}}};
 	for (const struct backend *const *backend = backends; *backend; backend++)
 		kinds[count++] = (struct config_kind){.keyword = (*backend)->name,
-			.has_title = true,
+			.title = "NAME",
 			.help = "A source: a database that maps ask.",
 			.parts = {{(*backend)->settings, (*backend)->config_size},
 				{source_setting_table, sizeof(struct source_settings)},
@@ -49,9 +49,23 @@ size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 					sizeof(struct server_settings)}},
 			.backend = *backend};
 	kinds[count++] = (struct config_kind){.keyword = "map",
-		.has_title = true,
+		.title = "NAME",
 		.help = "A map: what clients ask by this name.",
 		.parts = {{map_setting_table, sizeof(struct map_settings)}}};
+	kinds[count++] = (struct config_kind){.keyword = "dictionary",
+		.title = "NAME",
+		.help = "A dictionary of Dovecot's: its keys, the first of which that fits is the "
+			"one "
+			"that is meant."};
+	kinds[count++] = (struct config_kind){.keyword = "key",
+		.inside = "dictionary",
+		.title = "\"PATTERN\"",
+		.help = "A key of a dictionary: \"shared/last-login/$user\". $NAME stands for what "
+			"comes up "
+			"to the next '/', at the end of a pattern for all the rest. Keys in priv/ "
+			"are "
+			"those of a user. A key has either a map, or a source and a table.",
+		.parts = {{key_setting_table, sizeof(struct key_settings)}}};
 	kinds[count++] = (struct config_kind){.keyword = "cache",
 		.is_single = true,
 		.help = "The cache of all maps.",
@@ -114,6 +128,8 @@ void config_destroy(struct config *config)
 	free(config->sections);
 	free(config->sources);
 	free(config->maps);
+	free(config->dictionaries);
+	free(config->keys);
 	free(config->listeners);
 	free(config->path);
 	free(config);
@@ -161,6 +177,33 @@ static void show_options(const struct config_section *section, const char *inden
 	}
 }
 
+/* A section inside of another one is closed by itself, the other one after the last of these. */
+static void show_section(const struct config_section *section, struct buf *out)
+{
+	bool is_inside = section->kind.inside;
+	const char *quote = is_inside ? "\"" : "", *indent = is_inside ? "    " : "\n";
+
+	if (section->title)
+		buf_add_format(out, "%s%s %s%s%s {\n", indent, section->kind.keyword, quote,
+			section->title, quote);
+	else
+		buf_add_format(out, "%s%s {\n", indent, section->kind.keyword);
+	show_options(section, is_inside ? "        " : "    ", out);
+	if (is_inside)
+		buf_add_string(out, "    }\n");
+}
+
+static bool is_followed_inside(const struct config *config, size_t at)
+{
+	return at + 1 < config->section_count && config->sections[at + 1].kind.inside;
+}
+
+void config_show_sql(const struct config *config, struct buf *out)
+{
+	for (size_t i = 0; i < config->catalog->dictionary_count; i++)
+		dictionary_show_sql(&config->catalog->dictionaries[i], config->sources, out);
+}
+
 void config_show(const struct config *config, struct buf *out)
 {
 	for (size_t i = 0; i < config->section_count; i++) {
@@ -170,10 +213,9 @@ void config_show(const struct config *config, struct buf *out)
 			show_options(section, "", out);
 			continue;
 		}
-		buf_add_format(out, "\n%s %s%s{\n", section->kind.keyword,
-			section->title ? section->title : "", section->title ? " " : "");
-		show_options(section, "    ", out);
-		buf_add_string(out, "}\n");
+		show_section(section, out);
+		if (!is_followed_inside(config, i))
+			buf_add_string(out, "}\n");
 	}
 }
 
@@ -214,8 +256,8 @@ void config_describe(struct buf *out)
 		const struct config_kind *kind = &kinds[i];
 
 		if (kind->keyword)
-			buf_add_format(out, "## %s%s\n\n%s\n\n", kind->keyword,
-				kind->has_title ? " NAME" : "", kind->help);
+			buf_add_format(out, "## %s%s%s\n\n%s\n\n", kind->keyword,
+				kind->title ? " " : "", kind->title ? kind->title : "", kind->help);
 		else
 			buf_add_string(out, "## Outside of sections\n\n");
 		for (size_t part = 0; part < CONFIG_PARTS; part++)

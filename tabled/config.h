@@ -29,6 +29,10 @@ struct config {
 	size_t source_count;
 	struct map_config *maps;
 	size_t map_count;
+	struct dictionary_config *dictionaries;
+	size_t dictionary_count;
+	struct key_config *keys; /* of all dictionaries, one after the other */
+	size_t key_count;
 	struct listener_config *listeners;
 	size_t listener_count;
 	const struct cache_settings *cache;
@@ -60,6 +64,9 @@ unsigned config_workers(const struct config *config);
 
 /* Appends the configuration as a file, with all defaults, secrets hidden. */
 void config_show(const struct config *config, struct buf *out);
+
+/* Appends the SQL that the keys of dictionaries stand for, for people. */
+void config_show_sql(const struct config *config, struct buf *out);
 
 /* Puts "file:line: " of a listener's section in front of an error that opening it has given. */
 void config_blame_listener(const struct config *config, size_t listener, struct error *why);

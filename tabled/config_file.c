@@ -172,15 +172,21 @@ static cfg_opt_t option_of(const struct setting *row)
 	return option;
 }
 
+static size_t count_options(const struct config_kind *kind)
+{
+	size_t count = 0;
+
+	for (size_t part = 0; part < CONFIG_PARTS; part++)
+		count += setting_count(kind->parts[part].table);
+	return count;
+}
+
 static cfg_opt_t *options_of(const struct config_kind *kind, size_t more)
 {
 	cfg_opt_t end = CFG_END();
-	size_t count = 0, room = more + 1;
-	cfg_opt_t *options;
+	size_t count = 0, room = count_options(kind) + more + 1;
+	cfg_opt_t *options = memory_new(room, sizeof(*options));
 
-	for (size_t part = 0; part < CONFIG_PARTS; part++)
-		room += setting_count(kind->parts[part].table);
-	options = memory_new(room, sizeof(*options));
 	for (size_t part = 0; part < CONFIG_PARTS; part++)
 		for (size_t i = 0; i < setting_count(kind->parts[part].table); i++)
 			options[count++] = option_of(&kind->parts[part].table[i]);
@@ -189,33 +195,53 @@ static cfg_opt_t *options_of(const struct config_kind *kind, size_t more)
 	return options;
 }
 
-/* The first kind's options are the file's own; all other kinds are sections in it. */
-static void build_options(struct reader *reader)
+/* Whether a kind of section stands in another one. The first kind is the file itself. */
+static bool stands_in(const struct config_kind *kind, const struct config_kind *other)
 {
-	cfg_opt_t end = CFG_STR(END_OF_FILE, NULL, CFGF_NODEFAULT);
-	size_t count;
+	if (!kind->keyword)
+		return false;
+	return kind->inside ? other->keyword && strcmp(kind->inside, other->keyword) == 0
+			    : !other->keyword;
+}
 
-	reader->kind_count = config_list_kinds(reader->kinds);
-	count = setting_count(reader->kinds[0].parts[0].table);
-	reader->options[0] = options_of(&reader->kinds[0], reader->kind_count);
-	for (size_t i = 1; i < reader->kind_count; i++) {
+/* Adds the sections that may stand in one of kind `at`. Theirs are there already: they come later.
+ */
+static void build_sections(struct reader *reader, size_t at)
+{
+	size_t count = count_options(&reader->kinds[at]);
+
+	for (size_t i = at + 1; i < reader->kind_count; i++) {
 		const struct config_kind *kind = &reader->kinds[i];
 		cfg_flag_t flags = CFGF_MULTI;
 
-		if (kind->has_title)
+		if (!stands_in(kind, &reader->kinds[at]))
+			continue;
+		if (kind->title)
 			flags |= CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-		reader->options[i] = options_of(kind, 0);
 		cfg_opt_t section = CFG_SEC(kind->keyword, reader->options[i], flags);
-		reader->options[0][count++] = section;
+		reader->options[at][count++] = section;
 	}
-	reader->options[0][count] = end;
+	if (at == 0) {
+		cfg_opt_t end = CFG_STR(END_OF_FILE, NULL, CFGF_NODEFAULT);
+
+		reader->options[at][count] = end;
+	}
+}
+
+static void build_options(struct reader *reader)
+{
+	reader->kind_count = config_list_kinds(reader->kinds);
+	for (size_t i = reader->kind_count; i-- > 0;) {
+		reader->options[i] = options_of(&reader->kinds[i], reader->kind_count);
+		build_sections(reader, i);
+	}
 }
 
 static void section_init(
 	struct config_section *section, const struct config_kind *kind, const cfg_t *from)
 {
 	*section = (struct config_section){.kind = *kind, .line = from ? from->line : 0};
-	section->title = memory_copy_string(kind->has_title ? cfg_title((cfg_t *)from) : NULL);
+	section->title = memory_copy_string(kind->title ? cfg_title((cfg_t *)from) : NULL);
 	for (size_t part = 0; part < CONFIG_PARTS; part++) {
 		const struct setting *table = kind->parts[part].table;
 
@@ -285,6 +311,24 @@ static int check_source(const struct config_section *section, struct error *why)
 	return backend->check ? backend->check(section->values[0], why) : 0;
 }
 
+/* A map, a dictionary, or a key of the dictionary that came last. */
+static void file_named(struct config *config, struct config_section *section)
+{
+	const char *keyword = section->kind.keyword;
+
+	if (strcmp(keyword, "map") == 0) {
+		config->maps[config->map_count++] =
+			(struct map_config){section->title, section->values[0]};
+	} else if (strcmp(keyword, "dictionary") == 0) {
+		config->dictionaries[config->dictionary_count++] = (struct dictionary_config){
+			section->title, &config->keys[config->key_count], 0};
+	} else {
+		config->dictionaries[config->dictionary_count - 1].key_count++;
+		config->keys[config->key_count++] =
+			(struct key_config){section->title, section->values[0]};
+	}
+}
+
 /* Passes a section's values on to where they belong. */
 static int file_section(struct reader *reader, struct config_section *section)
 {
@@ -312,8 +356,7 @@ static int file_section(struct reader *reader, struct config_section *section)
 			return blame(reader, section->line, "there is a cache section already");
 		config->cache = section->values[0];
 	} else {
-		config->maps[config->map_count++] =
-			(struct map_config){section->title, section->values[0]};
+		file_named(config, section);
 	}
 	return 0;
 }
@@ -326,12 +369,15 @@ static int check_title(struct reader *reader, const struct config_section *secti
 	const char *title = section->title;
 	char text[200];
 
-	if (!title || (*title && !title[strspn(title, legal)]))
+	/* A key's is a pattern, which is looked at when it is compiled. */
+	if (!title || section->kind.inside || (*title && !title[strspn(title, legal)]))
 		return 0;
 	snprintf(text, sizeof(text),
 		"\"%.100s\": a name is made of letters, digits and any of - _ .", title);
 	return blame(reader, section->line, text);
 }
+
+static int take_sections(struct reader *reader, const struct config_kind *parent, cfg_t *from);
 
 static int take_section(struct reader *reader, const struct config_kind *kind, cfg_t *from)
 {
@@ -348,33 +394,60 @@ static int take_section(struct reader *reader, const struct config_kind *kind, c
 		config->global = *(struct global_settings *)section->values[0];
 		return 0;
 	}
-	return file_section(reader, section);
+	if (file_section(reader, section) < 0)
+		return -1;
+	return from ? take_sections(reader, kind, from) : 0;
+}
+
+/* All sections that stand in one, or in the file. */
+static int take_sections(struct reader *reader, const struct config_kind *parent, cfg_t *from)
+{
+	for (size_t i = 1; i < reader->kind_count; i++) {
+		const struct config_kind *kind = &reader->kinds[i];
+
+		if (!stands_in(kind, parent))
+			continue;
+		if (kind->is_single && !cfg_size(from, kind->keyword) &&
+			take_section(reader, kind, NULL) < 0)
+			return -1;
+		for (unsigned at = 0; at < cfg_size(from, kind->keyword); at++)
+			if (take_section(reader, kind, cfg_getnsec(from, kind->keyword, at)) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+/* How many sections there are, at most. */
+static size_t count_sections(
+	const struct reader *reader, const struct config_kind *parent, cfg_t *from)
+{
+	size_t count = 0;
+
+	for (size_t i = 1; i < reader->kind_count; i++) {
+		const struct config_kind *kind = &reader->kinds[i];
+
+		if (!stands_in(kind, parent))
+			continue;
+		count += cfg_size(from, kind->keyword) + kind->is_single;
+		for (unsigned at = 0; at < cfg_size(from, kind->keyword); at++)
+			count += count_sections(reader, kind, cfg_getnsec(from, kind->keyword, at));
+	}
+	return count;
 }
 
 static int take_all(struct reader *reader, cfg_t *root)
 {
 	struct config *config = reader->config;
-	size_t room = 1;
+	const struct config_kind *file = &reader->kinds[0];
+	size_t room = 1 + count_sections(reader, file, root);
 
-	for (size_t i = 1; i < reader->kind_count; i++)
-		room += cfg_size(root, reader->kinds[i].keyword) + reader->kinds[i].is_single;
 	config->sections = memory_new(room, sizeof(*config->sections));
 	config->sources = memory_new(room, sizeof(*config->sources));
 	config->maps = memory_new(room, sizeof(*config->maps));
+	config->dictionaries = memory_new(room, sizeof(*config->dictionaries));
+	config->keys = memory_new(room, sizeof(*config->keys));
 	config->listeners = memory_new(room, sizeof(*config->listeners));
-	if (take_section(reader, &reader->kinds[0], root) < 0)
-		return -1;
-	for (size_t i = 1; i < reader->kind_count; i++) {
-		const struct config_kind *kind = &reader->kinds[i];
-
-		if (kind->is_single && !cfg_size(root, kind->keyword) &&
-			take_section(reader, kind, NULL) < 0)
-			return -1;
-		for (unsigned at = 0; at < cfg_size(root, kind->keyword); at++)
-			if (take_section(reader, kind, cfg_getnsec(root, kind->keyword, at)) < 0)
-				return -1;
-	}
-	return 0;
+	return take_section(reader, file, root) < 0 ? -1 : take_sections(reader, file, root);
 }
 
 /* A map whose name is nearly that of a parameter would be asked every key as it is. */
@@ -402,20 +475,21 @@ static void warn_of_map(
 			map->parameter->caution);
 }
 
-static int compile_maps(struct reader *reader)
+static int compile_catalog(struct reader *reader)
 {
 	struct config *config = reader->config;
-	size_t culprit = 0;
+	const struct catalog_config all = {config->sources, config->source_count, config->maps,
+		config->map_count, config->dictionaries, config->dictionary_count};
+	const void *culprit = NULL;
 	struct error why;
 
-	config->catalog = catalog_create(config->sources, config->source_count, config->maps,
-		config->map_count, &culprit, &why);
+	config->catalog = catalog_create(&all, &culprit, &why);
 	if (!config->catalog) {
-		const struct config_section *section =
-			config_section_of(config, config->maps[culprit].settings);
+		const struct config_section *section = config_section_of(config, culprit);
 		char text[sizeof(why.text)];
 
-		snprintf(text, sizeof(text), "map %s: %.400s", section->title, why.text);
+		snprintf(text, sizeof(text), "%.16s %.90s: %.390s", section->kind.keyword,
+			section->title, why.text);
 		return blame(reader, config_line_of(section, why.option), text);
 	}
 	for (size_t i = 0; i < config->map_count; i++)
@@ -441,6 +515,13 @@ static int check_listener(struct reader *reader, const struct listener_config *l
 
 	if (endpoint_parse(listener->settings->listen, &endpoint, &why) < 0)
 		return blame(reader, config_line_of(section, "listen"), why.text);
+	if (listener->proto->kind == PROTO_SESSION && !endpoint.is_unix) {
+		error_set(&why,
+			"listen = \"%s\": Dovecot's clients know only Unix sockets, and nobody "
+			"else is to write: \"unix:/run/dovecot/tabled\"",
+			listener->settings->listen);
+		return blame(reader, config_line_of(section, "listen"), why.text);
+	}
 	if (is_listed_before(config, listener)) {
 		error_set(&why, "listen = \"%s\": another section listens there already",
 			listener->settings->listen);
@@ -455,7 +536,7 @@ static int check_listener(struct reader *reader, const struct listener_config *l
 
 static int check_all(struct reader *reader)
 {
-	if (compile_maps(reader) < 0)
+	if (compile_catalog(reader) < 0)
 		return -1;
 	if (!reader->config->listener_count)
 		log_warning("%s: no section listens for clients, such as socketmap { listen = "

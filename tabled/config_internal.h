@@ -14,8 +14,9 @@ enum { CONFIG_PARTS = 3, CONFIG_KINDS_MAX = 64 };
 /* A kind of section: its keyword and the tables that its options come from. */
 struct config_kind {
 	const char *keyword; /* NULL: the options outside of sections */
-	bool has_title;
-	bool is_single; /* there is always one, be it with the defaults */
+	const char *inside;  /* the keyword of the kind that it stands in; NULL: of none */
+	const char *title;   /* what stands behind the keyword, for the manual; NULL: nothing */
+	bool is_single;      /* there is always one, be it with the defaults */
 	const char *help;
 	struct {
 		const struct setting *table; /* NULL: this part is not there */

@@ -64,18 +64,34 @@ struct slice rows_cell(const struct rows *rows, size_t row, size_t column)
 	return slice_of(buf_slice(&rows->text).data + span.at, span.size);
 }
 
+struct slice rows_name(const struct rows *rows, size_t column)
+{
+	struct slice left = buf_slice(&rows->names);
+
+	while (left.size) {
+		struct slice name = slice_of(left.data, (size_t)slice_find(left, '\0'));
+
+		if (!column--)
+			return name;
+		left = slice_from(left, name.size + 1);
+	}
+	return slice_of("", 0);
+}
+
 void rows_clear(struct rows *rows)
 {
 	rows->count = 0;
 	rows->columns = 0;
 	buf_clear(&rows->text);
 	buf_clear(&rows->spans);
+	buf_clear(&rows->names);
 }
 
 void rows_finish(struct rows *rows)
 {
 	buf_wipe(&rows->text);
 	buf_finish(&rows->spans);
+	buf_wipe(&rows->names);
 	rows->count = 0;
 	rows->columns = 0;
 }

@@ -9,15 +9,16 @@
 #define DEFAULT_PATH "/etc/tabled/tabled.conf"
 
 static const char usage[] =
-	"usage: tabled [-c FILE] [-t | -T | -V | -h]\n"
+	"usage: tabled [-c FILE] [-t [-v] | -T | -V | -h]\n"
 	"Answers the lookup tables of Postfix from SQL databases. Runs in the foreground.\n"
 	"  -c FILE  the configuration (default: " DEFAULT_PATH ")\n"
 	"  -t       check the configuration and exit: 0 if it is good\n"
+	"  -v       with -t: print the SQL that the keys of dictionaries stand for\n"
 	"  -T       print the configuration with all defaults, and exit\n"
 	"  -V       print the version\n"
 	"  -h       print this\n";
 
-enum action { RUN, CHECK, SHOW, DESCRIBE };
+enum action { RUN, CHECK, SHOW, SHOW_SQL, DESCRIBE };
 
 static int fail(const struct error *why)
 {
@@ -27,7 +28,7 @@ static int fail(const struct error *why)
 
 static int print(struct buf *text)
 {
-	fwrite(text->data, 1, text->size, stdout);
+	fwrite(buf_slice(text).data, 1, text->size, stdout);
 	buf_finish(text);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -49,8 +50,10 @@ static int act(enum action action, const char *path)
 		return daemon_run(config, &why) < 0 ? fail(&why) : EXIT_SUCCESS;
 	if (action == SHOW)
 		config_show(config, &text);
+	if (action == SHOW_SQL)
+		config_show_sql(config, &text);
 	config_destroy(config);
-	if (action == SHOW)
+	if (action == SHOW || action == SHOW_SQL)
 		return print(&text);
 	log_info("%s is good", path);
 	return EXIT_SUCCESS;
@@ -66,13 +69,16 @@ int main(int argc, char **argv)
 	enum action action = RUN;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "c:tTVh", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:tTvVh", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			path = optarg;
 			break;
 		case 't':
 			action = CHECK;
+			break;
+		case 'v':
+			action = SHOW_SQL;
 			break;
 		case 'T':
 			action = SHOW;

@@ -25,6 +25,8 @@ enum proto_kind {
 	PROTO_NAMES_MAP, /* a lookup in the map it names */
 	PROTO_ONE_MAP,   /* a lookup in the map that the listener's `map` option names */
 	PROTO_COMMAND, /* an operator's command: the key is the command line, the text its output */
+	PROTO_SESSION, /* a conversation: what a line means depends on those before it; the session
+			* in dict/ answers it */
 };
 
 struct proto {

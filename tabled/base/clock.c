@@ -28,7 +28,12 @@ uint64_t clock_of_monotonic(uint64_t ms)
 	return CLOCK_AT_BOOT_MS + ms;
 }
 
+uint64_t clock_wall_us(void)
+{
+	return read_us(CLOCK_REALTIME);
+}
+
 uint64_t clock_wall_ms(void)
 {
-	return read_us(CLOCK_REALTIME) / 1000;
+	return clock_wall_us() / 1000;
 }

@@ -18,5 +18,6 @@ uint64_t clock_of_monotonic(uint64_t ms);
 
 /* The time of the world (ms since 1970), which may jump: only for what outlives the process. */
 uint64_t clock_wall_ms(void);
+uint64_t clock_wall_us(void);
 
 #endif

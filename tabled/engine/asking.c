@@ -15,7 +15,8 @@ enum {
 
 bool pool_suspects(const struct pool *pool, const struct ask *ask, uint64_t now)
 {
-	return !ask->only_check && suspects_hold(&pool->suspects, &ask->question, now);
+	return !ask->only_check && !ask->transaction &&
+	       suspects_hold(&pool->suspects, &ask->question, now);
 }
 
 /* From now on it is asked alone, and not by many connections at a time. */
@@ -36,6 +37,9 @@ static uint64_t give_up_time(const struct connection *connection, uint64_t now)
 	uint64_t left = deadline > now ? deadline - now : 0;
 	unsigned given_up = connection->asks[0]->given_up;
 
+	/* It can't be asked elsewhere once it may have been committed. */
+	if (connection->asks[0]->transaction)
+		return deadline;
 	if (connection->batch.count == 1 && (connection->asks_suspect || given_up >= GIVE_UPS_MAX))
 		return deadline;
 	if (connection->batch.count > 1 || given_up)
@@ -54,6 +58,7 @@ static void connection_advance(struct connection *connection, enum progress prog
 void connection_ask(struct connection *connection, struct line *line, uint64_t now)
 {
 	struct pool *pool = connection->pool;
+	uint64_t idle = now - connection->since;
 	size_t count;
 
 	connection->asks_suspect = line == lines_suspect(&pool->lines);
@@ -66,6 +71,8 @@ void connection_ask(struct connection *connection, struct line *line, uint64_t n
 	for (size_t i = 0; i < count; i++)
 		connection->questions[i] = connection->asks[i]->question;
 	batch_clear(&connection->batch);
+	if (connection->asks[0]->transaction)
+		transaction_start(connection, idle);
 	connection->state = CONNECTION_ASKING;
 	connection->since = now;
 	connection->give_up_at = give_up_time(connection, now);
@@ -139,11 +146,23 @@ static void connection_hear(struct connection *connection, uint64_t now)
 		source->rang(source->rang_owner, now);
 }
 
+/* Is there another step to ask of a transaction? Then it was asked. */
+static bool has_gone_on(struct connection *connection, uint64_t now)
+{
+	if (!connection->asks[0]->transaction || !transaction_go_on(connection, now))
+		return false;
+	connection_advance(
+		connection, connection->backend->start(connection->conn, &connection->batch), now);
+	return true;
+}
+
 static void connection_done(struct connection *connection, uint64_t now)
 {
 	struct pool *pool = connection->pool;
 	size_t count = connection->batch.count;
 
+	if (has_gone_on(connection, now))
+		return;
 	pool_keep_pace(pool, connection, now);
 	connection->host->doubtful = false;
 	connection->host->answers++;
@@ -187,6 +206,25 @@ static void connection_split(struct connection *connection, uint64_t now)
 		connection_drop(connection, false);
 }
 
+/* It has no answer, and won't be asked again: a transaction may have happened all the same. */
+static void fail_ask(struct pool *pool, struct ask *ask, const struct error *why, uint64_t now)
+{
+	if (!ask->transaction || !transaction_is_unsure(ask->transaction)) {
+		source_fail_ask_with(pool->source, ask, why, now);
+		return;
+	}
+	ask->question.status = UNSURE;
+	error_set(ask->question.why, "source %s: %s, while it was being committed",
+		pool->config->name, why->text);
+	ask->done(ask, now);
+}
+
+static bool may_be_asked_again(struct ask *ask, uint64_t now)
+{
+	return ++ask->losses < LOSSES_MAX && now < ask->deadline &&
+	       !(ask->transaction && transaction_is_unsure(ask->transaction));
+}
+
 /* The connection is gone: what it was asked is asked again elsewhere, within limits. */
 static void connection_lose(struct connection *connection, uint64_t now)
 {
@@ -202,12 +240,12 @@ static void connection_lose(struct connection *connection, uint64_t now)
 	for (size_t i = 0; i < count; i++) {
 		struct ask *ask = connection->asks[i];
 
-		if (++ask->losses < LOSSES_MAX && now < ask->deadline) {
+		if (may_be_asked_again(ask, now)) {
 			is_last_try |= ask->losses + 1 == LOSSES_MAX;
 			continue;
 		}
 		connection->asks[i] = NULL;
-		source_fail_ask_with(pool->source, ask, &why, now);
+		fail_ask(pool, ask, &why, now);
 	}
 	put_back(connection, count > 1 ? (count + 1) / 2 : 1, now);
 	host_doubt(connection->host, now);
@@ -266,10 +304,10 @@ static void fail_slow(struct connection *connection, size_t at, uint64_t now)
 	struct error why;
 
 	connection->asks[at] = NULL;
-	if (connection->batch.count == 1 && !ask->only_check)
+	if (connection->batch.count == 1 && !ask->only_check && !ask->transaction)
 		pool_suspect(pool, ask, now);
 	error_set(&why, "no answer within query_timeout");
-	source_fail_ask_with(pool->source, ask, &why, now);
+	fail_ask(pool, ask, &why, now);
 }
 
 /* Its one question was too slow in company, and now is alone, while others were answered. */
@@ -278,7 +316,7 @@ static bool is_to_blame(const struct connection *connection)
 	const struct ask *ask = connection->asks[0];
 
 	return connection->batch.count == 1 && ask->given_up && !ask->only_check &&
-	       connection->host->answers > connection->host_answers &&
+	       !ask->transaction && connection->host->answers > connection->host_answers &&
 	       ask->home->answers > connection->line_answers;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "engine/dictionary_internal.h"
 
 #include <stdlib.h>
 #include <uthash.h>
@@ -204,10 +205,10 @@ static int compile_map(struct compiler *compiler, size_t at)
 	return 0;
 }
 
-static int compile_all(struct compiler *compiler, size_t *ret_culprit)
+static int compile_maps(struct compiler *compiler, const void **ret_culprit)
 {
 	for (size_t i = 0; i < compiler->catalog->map_count; i++) {
-		*ret_culprit = i;
+		*ret_culprit = compiler->maps[i].settings;
 		/* The rule first: that Postfix takes no such map matters more than its query. */
 		if (map_init_rule(&compiler->catalog->maps[i], compiler->maps[i].name,
 			    compiler->maps[i].settings, compiler->why) < 0)
@@ -216,27 +217,60 @@ static int compile_all(struct compiler *compiler, size_t *ret_culprit)
 			return -1;
 	}
 	for (size_t i = 0; i < compiler->catalog->map_count; i++) {
-		*ret_culprit = i;
+		*ret_culprit = compiler->maps[i].settings;
 		if (compile_map(compiler, i) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-struct catalog *catalog_create(const struct source_config *sources, size_t source_count,
-	const struct map_config *maps, size_t map_count, size_t *ret_culprit, struct error *why)
+static int compile_dictionaries(
+	struct compiler *compiler, const struct catalog_config *config, const void **ret_culprit)
+{
+	struct catalog *catalog = compiler->catalog;
+
+	for (size_t i = 0; i < config->dictionary_count; i++) {
+		const struct dictionary_config *dictionary = &config->dictionaries[i];
+		size_t key = 0;
+
+		catalog->dictionary_count++;
+		if (dictionary_init(&catalog->dictionaries[i], dictionary, catalog, &key,
+			    compiler->why) == 0)
+			continue;
+		*ret_culprit = dictionary->keys[key].settings;
+		return -1;
+	}
+	return 0;
+}
+
+static size_t count_tables(const struct catalog_config *config)
+{
+	size_t count = config->map_count;
+
+	for (size_t i = 0; i < config->dictionary_count; i++)
+		count += dictionary_count_tables(
+			&config->dictionaries[i], config->maps, config->map_count);
+	return count;
+}
+
+struct catalog *catalog_create(
+	const struct catalog_config *config, const void **ret_culprit, struct error *why)
 {
 	struct catalog *catalog = memory_new(1, sizeof(*catalog));
-	struct compiler compiler = {.catalog = catalog, .maps = maps, .why = why};
+	struct compiler compiler = {.catalog = catalog, .maps = config->maps, .why = why};
 	int result;
 
-	*catalog = (struct catalog){.sources = sources,
-		.source_count = source_count,
-		.map_count = map_count,
-		.tables = memory_new(map_count, sizeof(struct table)),
-		.maps = memory_new(map_count, sizeof(struct map))};
-	compiler.table_of = memory_new(map_count, sizeof(*compiler.table_of));
-	result = compile_all(&compiler, ret_culprit);
+	*catalog = (struct catalog){.sources = config->sources,
+		.source_count = config->source_count,
+		.map_count = config->map_count,
+		.counter_count = config->map_count,
+		.tables = memory_new(count_tables(config), sizeof(struct table)),
+		.maps = memory_new(config->map_count, sizeof(struct map)),
+		.dictionaries = memory_new(config->dictionary_count, sizeof(struct dictionary))};
+	compiler.table_of = memory_new(config->map_count, sizeof(*compiler.table_of));
+	result = compile_maps(&compiler, ret_culprit);
+	if (result == 0)
+		result = compile_dictionaries(&compiler, config, ret_culprit);
 	free(compiler.table_of);
 	if (result == 0)
 		return catalog;
@@ -258,9 +292,30 @@ void catalog_destroy(struct catalog *catalog)
 		table_finish(&catalog->tables[i]);
 	for (size_t i = 0; i < catalog->map_count; i++)
 		map_finish(&catalog->maps[i]);
+	for (size_t i = 0; i < catalog->dictionary_count; i++)
+		dictionary_finish(&catalog->dictionaries[i]);
 	free(catalog->tables);
 	free(catalog->maps);
+	free(catalog->dictionaries);
 	free(catalog);
+}
+
+const struct dictionary *catalog_find_dictionary(const struct catalog *catalog, struct slice name)
+{
+	for (size_t i = 0; i < catalog->dictionary_count; i++)
+		if (slice_equal(slice_str(catalog->dictionaries[i].name), name))
+			return &catalog->dictionaries[i];
+	return NULL;
+}
+
+const struct dictionary_key *catalog_key_of(
+	const struct catalog *catalog, const struct table *table)
+{
+	for (size_t i = 0; i < catalog->dictionary_count; i++)
+		for (size_t at = 0; at < catalog->dictionaries[i].key_count; at++)
+			if (catalog->dictionaries[i].keys[at].own.tables[0] == table)
+				return &catalog->dictionaries[i].keys[at];
+	return NULL;
 }
 
 const struct map *catalog_find(const struct catalog *catalog, struct slice name)

@@ -5,6 +5,7 @@
 #ifndef TABLED_ENGINE_CATALOG_H
 #define TABLED_ENGINE_CATALOG_H
 
+#include "engine/dictionary.h"
 #include "engine/map.h"
 
 /* The options that every source has, whatever its driver. */
@@ -32,22 +33,36 @@ struct map_config {
 	const struct map_settings *settings;
 };
 
+/* All that a configuration says of what can be looked up. */
+struct catalog_config {
+	const struct source_config *sources;
+	size_t source_count;
+	const struct map_config *maps;
+	size_t map_count;
+	const struct dictionary_config *dictionaries;
+	size_t dictionary_count;
+};
+
 struct catalog {
 	const struct source_config *sources; /* borrowed */
 	size_t source_count;
-	struct table *tables; /* owned; a table for each map with a query */
+	struct table
+		*tables; /* owned; those of maps with a query, then those of dictionaries' keys */
 	size_t table_count;
 	struct map *maps; /* owned */
 	size_t map_count;
-	struct map_name *names; /* owned; hash of maps by name */
+	struct map_name *names;          /* owned; hash of maps by name */
+	struct dictionary *dictionaries; /* owned */
+	size_t dictionary_count;
+	size_t counter_count; /* maps, and the keys of dictionaries, which have maps of their own */
 };
 
 /*
- * Compiles. The arrays are borrowed for the catalog's life. Returns NULL with `why` on a mistake;
- * ret_culprit is then the number of the map whose section holds it.
+ * Compiles. All is borrowed for the catalog's life. Returns NULL with `why` on a mistake;
+ * ret_culprit is then the settings of the map or key whose section holds it.
  */
-struct catalog *catalog_create(const struct source_config *sources, size_t source_count,
-	const struct map_config *maps, size_t map_count, size_t *ret_culprit, struct error *why);
+struct catalog *catalog_create(
+	const struct catalog_config *config, const void **ret_culprit, struct error *why);
 void catalog_destroy(struct catalog *catalog);
 
 /* A source by name, or NULL. Borrowed. */
@@ -55,6 +70,9 @@ const struct source_config *catalog_find_source(const struct catalog *catalog, c
 
 /* Appends the names of all maps, for a message. */
 void catalog_list_maps(const struct catalog *catalog, struct buf *out);
+
+/* A dictionary by name, or NULL. Borrowed. */
+const struct dictionary *catalog_find_dictionary(const struct catalog *catalog, struct slice name);
 
 /* A map by name, or NULL. Borrowed. */
 const struct map *catalog_find(const struct catalog *catalog, struct slice name);

@@ -6,6 +6,7 @@
 #include "engine/flight.h"
 #include "engine/inquiry.h"
 #include "engine/search.h"
+#include "engine/writer.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -55,7 +56,8 @@ struct engine *engine_create(const struct catalog *catalog, struct cache *cache,
 	engine->inbox = inbox;
 	engine->connector = connector;
 	engine->sources = memory_new(catalog->source_count, sizeof(*engine->sources));
-	engine->counters = memory_new(catalog->map_count, sizeof(*engine->counters));
+	engine->writers = memory_new(catalog->source_count, sizeof(struct writer *));
+	engine->counters = memory_new(catalog->counter_count, sizeof(*engine->counters));
 	engine->tables = memory_new(catalog->table_count, sizeof(*engine->tables));
 	make_spaces(engine);
 	for (size_t i = 0; i < catalog->source_count; i++) {
@@ -75,11 +77,13 @@ void engine_destroy(struct engine *engine)
 	flight_free_spare(engine);
 	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		source_finish(&engine->sources[i]);
+		writer_destroy(engine->writers[i]);
 		if (engine->feeds)
 			feed_destroy(engine->feeds[i]);
 	}
 	free(engine->feeds);
 	free(engine->sources);
+	free(engine->writers);
 	free(engine->counters);
 	free(engine->tables);
 	free(engine->spaces);
@@ -112,6 +116,8 @@ void engine_tick(struct engine *engine, uint64_t now)
 {
 	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		source_tick(&engine->sources[i], now);
+		if (engine->writers[i])
+			source_tick(&engine->writers[i]->source, now);
 		if (engine->feeds)
 			feed_tick(engine->feeds[i], now);
 	}
@@ -122,10 +128,18 @@ void engine_abandon(struct engine *engine)
 {
 	engine_retire(engine, UINT64_MAX);
 	/* A lookup that fails at one source does not go on to the next. */
-	for (size_t i = 0; i < engine->catalog->source_count; i++)
+	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		source_abandon(&engine->sources[i]);
+		if (engine->writers[i])
+			source_abandon(&engine->writers[i]->source);
+	}
 	flight_abandon_behind(engine, UINT64_MAX);
 	inquiry_abandon_all(engine, UINT64_MAX);
+}
+
+static uint64_t least(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
 }
 
 uint64_t engine_next(const struct engine *engine)
@@ -134,12 +148,11 @@ uint64_t engine_next(const struct engine *engine)
 
 	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		uint64_t at = source_next(&engine->sources[i]);
+		const struct writer *writer = engine->writers[i];
 		uint64_t feed_at = engine->feeds ? feed_next(engine->feeds[i]) : UINT64_MAX;
+		uint64_t writer_at = writer ? source_next(&writer->source) : UINT64_MAX;
 
-		if (at < next)
-			next = at;
-		if (feed_at < next)
-			next = feed_at;
+		next = least(next, least(at, least(feed_at, writer_at)));
 	}
 	return next;
 }
@@ -149,6 +162,8 @@ void engine_rest(struct engine *engine, uint64_t now)
 	flight_send_behind(engine, now);
 	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		source_rest(&engine->sources[i], now);
+		if (engine->writers[i])
+			source_rest(&engine->writers[i]->source, now);
 		if (engine->feeds)
 			feed_rest(engine->feeds[i], now);
 	}
@@ -160,10 +175,26 @@ size_t engine_pending(const struct engine *engine)
 
 	for (size_t i = 0; i < engine->catalog->source_count; i++) {
 		count += source_opening(&engine->sources[i]);
+		if (engine->writers[i])
+			count += source_opening(&engine->writers[i]->source);
 		if (engine->feeds)
 			count += feed_pending(engine->feeds[i]);
 	}
 	return count;
+}
+
+struct writer *engine_writer(struct engine *engine, size_t source, struct error *why)
+{
+	const struct source_config *config = &engine->catalog->sources[source];
+
+	if (!config->backend->writer) {
+		error_set(why, "source %s can't be written to: it is one of %s", config->name,
+			config->backend->name);
+		return NULL;
+	}
+	if (!engine->writers[source])
+		engine->writers[source] = writer_create(config, engine->connector);
+	return engine->writers[source];
 }
 
 /* The check of one table's query. */

@@ -34,12 +34,17 @@ struct engine {
 	struct flight *spare_flights; /* the same */
 	size_t spare_flight_count;
 	struct connector *connector; /* borrowed */
-	struct feed **feeds;         /* owned, as are they; NULL: it runs none */
-	struct flight *behind;       /* list: to be asked when all have their replies */
-	struct inquiry *inquiries;   /* list of those that wait */
-	uint64_t look_at;            /* ms; while some wait: see inquiry_expire() */
-	size_t pending;              /* searches, flights and checks */
+	struct writer *
+		*writers;      /* owned, as are they, in the catalog's order; NULL: not used yet */
+	struct feed **feeds;   /* owned, as are they; NULL: it runs none */
+	struct flight *behind; /* list: to be asked when all have their replies */
+	struct inquiry *inquiries; /* list of those that wait */
+	uint64_t look_at;          /* ms; while some wait: see inquiry_expire() */
+	size_t pending;            /* searches, flights, checks, and what dictionaries do */
 	struct log_limit limit;
 };
+
+/* By which the source is written to; NULL with `why` if it can't be. */
+struct writer *engine_writer(struct engine *engine, size_t source, struct error *why);
 
 #endif

@@ -1,6 +1,7 @@
 #include "engine/flight.h"
 
 #include "base/memory.h"
+#include "engine/dictionary.h"
 #include "engine/engine_internal.h"
 
 #include <stdlib.h>
@@ -87,6 +88,10 @@ static void flight_bind(struct flight *flight)
 	if (flight->param_room < count) {
 		flight->param_room = count;
 		flight->params = memory_resize(flight->params, count * sizeof(*flight->params));
+	}
+	if (flight->table->form_parts) {
+		dictionary_form_split(buf_slice(&flight->form), count, flight->params);
+		return;
 	}
 	buf_clear(&flight->params_text);
 	for (size_t i = 0; i < count; i++) {

@@ -1,8 +1,10 @@
 #include "engine/map.h"
 
 #include "base/memory.h"
+#include "base/tabescape.h"
 #include "base/utf8.h"
 #include "engine/address.h"
+#include "engine/shape.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,8 +13,6 @@
  * plan_parents. */
 enum { FOLD_AUTO, FOLD_YES, FOLD_ASCII_ONLY, FOLD_NO };
 enum { PROPAGATE_AUTO, PROPAGATE_YES, PROPAGATE_NO };
-/* The words of `cache` and of `stale_negative`. */
-enum { CHOICE_AUTO, CHOICE_NO, CHOICE_YES };
 
 /* clang-format off */
 #define FIELD(name) offsetof(struct map_settings, name)
@@ -121,7 +121,9 @@ int table_init(struct table *table, const char *name, const struct map_settings 
 
 void table_finish(struct table *table)
 {
-	query_finish(&table->query);
+	/* The statement of a dictionary's table is its key's. */
+	if (!table->form_parts)
+		query_finish(&table->query);
 	reads_finish(&table->reads);
 	template_finish(&table->result);
 }
@@ -130,6 +132,8 @@ void table_describe(const struct table *table, struct buf *out)
 {
 	buf_add_format(out, "\nquery=%s\nresult_format=%s\nexpansion_limit=%" PRId64,
 		table->settings->query, table->settings->result_format, table->expansion_limit);
+	if (table->shape != SHAPE_RESULT)
+		buf_add_format(out, "\nshape=%d", table->shape);
 }
 
 bool table_is_secret(const struct table *table)
@@ -137,7 +141,7 @@ bool table_is_secret(const struct table *table)
 	const char *serves = table->settings->serves;
 	const struct plan_parameter *parameter = plan_parameter_find(serves ? serves : table->name);
 
-	return parameter && parameter->secret;
+	return table->is_secret || (parameter && parameter->secret);
 }
 
 /* postfix: db_common_check_domain(), match_list.c: the first item that matches decides. */
@@ -252,6 +256,7 @@ static uint64_t time_to_live(int64_t setting)
 
 void map_init_rules(struct map *map, const struct map_settings *settings)
 {
+	map->settings = settings;
 	map->rules = memory_new(map->table_count, sizeof(*map->rules));
 	for (size_t i = 0; i < map->table_count; i++) {
 		const struct table *table = map->tables[i];
@@ -267,6 +272,16 @@ void map_init_rules(struct map *map, const struct map_settings *settings)
 			.stale_negative =
 				chosen(settings->stale_negative, !map->parameter->rejects)};
 	}
+}
+
+void map_init_dictionary(struct map *map, const char *name, const struct map_settings *settings)
+{
+	map->name = name;
+	map->parameter = plan_parameter_find("");
+	map->rule = (struct plan_rule){.fold = FOLD_NONE,
+		.delimiters = settings->recipient_delimiter,
+		.local_domains = &settings->local_domains};
+	map_init_rules(map, settings);
 }
 
 void map_finish(struct map *map)
@@ -292,7 +307,7 @@ static bool table_add_value(const struct table *table, struct slice cell,
 	return true;
 }
 
-enum status table_format(const struct table *table, const struct rows *rows,
+static enum status format_result(const struct table *table, const struct rows *rows,
 	const struct address_parts *key, struct buf *out, struct error *why)
 {
 	size_t columns = table->backend->first_column_only && rows->columns ? 1 : rows->columns;
@@ -322,6 +337,35 @@ enum status table_format(const struct table *table, const struct rows *rows,
 		return BROKEN;
 	}
 	return FOUND;
+}
+
+/* A result as a dictionary's value. */
+static enum status format_text(const struct table *table, const struct rows *rows,
+	const struct address_parts *key, struct buf *out, struct error *why)
+{
+	struct buf text = {0};
+	enum status status = format_result(table, rows, key, &text, why);
+
+	if (status == FOUND)
+		tabescape_add(out, buf_slice(&text));
+	buf_wipe(&text);
+	return status;
+}
+
+enum status table_format(const struct table *table, const struct rows *rows,
+	const struct address_parts *key, struct buf *out, struct error *why)
+{
+	switch (table->shape) {
+	case SHAPE_RESULT:
+		return format_result(table, rows, key, out, why);
+	case SHAPE_TEXT:
+		return format_text(table, rows, key, out, why);
+	case SHAPE_VALUES:
+		return shape_values(rows, out, why);
+	case SHAPE_JSON:
+		return shape_json(rows, out, why);
+	}
+	return BROKEN;
 }
 
 /* postfix: mail_addr_map_opt(): "@other" takes over the local part of the key, as it was sent. */

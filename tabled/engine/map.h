@@ -33,6 +33,17 @@ struct map_settings {
 
 extern const struct setting map_setting_table[];
 
+/* The words of `cache` and `stale_negative`. */
+enum map_choice { CHOICE_AUTO, CHOICE_NO, CHOICE_YES };
+
+/* What the rows of a table become: see shape.h. */
+enum table_shape {
+	SHAPE_RESULT, /* Postfix's result: every value by the result format, joined by commas */
+	SHAPE_TEXT,   /* the same as a dictionary's value */
+	SHAPE_VALUES, /* a dictionary's values: the columns of the first row */
+	SHAPE_JSON,   /* a dictionary's value: the only row, as an object */
+};
+
 /* One query on one source: what Postfix would call a table. */
 struct table {
 	const char *name; /* of its map; borrowed from the configuration */
@@ -41,9 +52,13 @@ struct table {
 	struct query query;
 	struct template result;
 	struct template_needs needs;
-	struct reads reads;                  /* which rows an answer depends on */
-	const struct text_list *domain;      /* borrowed */
-	int64_t expansion_limit;             /* values; 0: any number */
+	struct reads reads;             /* which rows an answer depends on */
+	const struct text_list *domain; /* borrowed */
+	int64_t expansion_limit;        /* values; 0: any number */
+	enum table_shape shape;
+	size_t form_parts; /* of a dictionary: parameters are the parts of a key form; 0: templates
+			    */
+	bool is_secret;    /* whatever it serves */
 	const struct map_settings *settings; /* of its map; borrowed from the configuration */
 };
 
@@ -69,7 +84,8 @@ struct map {
 	const struct table *
 		*tables; /* owned array of borrowed tables, in the order they are asked */
 	size_t table_count;
-	struct freshness_rule *rules; /* owned; one for each of the tables */
+	struct freshness_rule *rules;        /* owned; one for each of the tables */
+	const struct map_settings *settings; /* borrowed from the configuration */
 };
 
 /*
@@ -79,14 +95,16 @@ struct map {
 void map_init_rules(struct map *map, const struct map_settings *settings);
 void map_finish(struct map *map);
 
+/* Makes it a map of a dictionary's keys, which are asked as they are. Its tables are there. */
+void map_init_dictionary(struct map *map, const char *name, const struct map_settings *settings);
+
 /* Fills the rule of a map. Returns -1 with `why` when the parameter is none that can be served. */
 int map_init_rule(
 	struct map *map, const char *name, const struct map_settings *settings, struct error *why);
 
 /*
- * Appends to `out` what the rows of one table are as a result for `key`: every value by the
- * result format, joined by commas. FOUND, or NOT_FOUND if no value is left, or TRY_LATER or
- * BROKEN with `why`.
+ * Appends to `out` what the rows of one table are as a result for `key`, by the table's shape.
+ * FOUND, or NOT_FOUND if no value is left, or TRY_LATER or BROKEN with `why`.
  */
 enum status table_format(const struct table *table, const struct rows *rows,
 	const struct address_parts *key, struct buf *out, struct error *why);

@@ -189,7 +189,8 @@ void pool_ask(struct pool *pool, struct ask *ask, uint64_t now)
 
 	ask->since = now;
 	ask->share = (size_t)pool->config->server->batch;
-	if (set_aside || ask->only_check || ask->question.statement->kind == STATEMENT_ALONE)
+	if (set_aside || ask->only_check || ask->question.statement->kind == STATEMENT_ALONE ||
+		ask->question.statement->kind == STATEMENT_ONCE)
 		ask->share = 1;
 	if (pool->source->state == SOURCE_DOWN)
 		source_fail_ask(pool->source, ask, now); /* it is tried in the background */

@@ -11,6 +11,7 @@
 #include "engine/line.h"
 #include "engine/pool.h"
 #include "engine/suspects.h"
+#include "engine/transaction.h"
 
 enum {
 	GROW_PAUSE_MS = 1000, /* after a server that is up has refused one more */

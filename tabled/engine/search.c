@@ -337,8 +337,8 @@ static const struct map *find_map(struct engine *engine, struct slice name)
 	return engine->last_map;
 }
 
-void search_begin(struct engine *engine, const struct request *request, uint64_t now,
-	struct lookup_trace *trace, lookup_done *done, void *owner)
+static struct search *search_make(struct engine *engine, uint64_t now, struct lookup_trace *trace,
+	lookup_done *done, void *owner)
 {
 	struct search *search = search_take(engine);
 
@@ -346,16 +346,39 @@ void search_begin(struct engine *engine, const struct request *request, uint64_t
 	search->done = done;
 	search->owner = owner;
 	search->started = now;
-	search->map = find_map(engine, request->map);
-	if (!search->map)
-		refuse_unknown_map(search, request->map, now);
-	else if (slice_find(request->key, '\0') >= 0)
+	return search;
+}
+
+static void search_key(struct search *search, struct slice key, uint64_t now)
+{
+	if (slice_find(key, '\0') >= 0)
 		refuse_key(search, "it holds a NUL byte", now);
 	/* What is no UTF-8 can't be in any table: postfix: src/util/dict_utf8.c, dict_sqlite.c */
-	else if (!utf8_is_valid(request->key))
+	else if (!utf8_is_valid(key))
 		search_refuse(search, NOT_FOUND, slice_str("the key is not valid UTF-8"), now);
-	else if (plan_begin(&search->plan, &search->map->rule, request->key, &search->why) < 0)
+	else if (plan_begin(&search->plan, &search->map->rule, key, &search->why) < 0)
 		refuse_key(search, search->why.text, now);
 	else
 		search_run(search, now);
+}
+
+void search_begin(struct engine *engine, const struct request *request, uint64_t now,
+	struct lookup_trace *trace, lookup_done *done, void *owner)
+{
+	struct search *search = search_make(engine, now, trace, done, owner);
+
+	search->map = find_map(engine, request->map);
+	if (!search->map)
+		refuse_unknown_map(search, request->map, now);
+	else
+		search_key(search, request->key, now);
+}
+
+void search_begin_in(struct engine *engine, const struct map *map, struct slice key, uint64_t now,
+	lookup_done *done, void *owner)
+{
+	struct search *search = search_make(engine, now, NULL, done, owner);
+
+	search->map = map;
+	search_key(search, key, now);
 }

@@ -18,4 +18,8 @@ void search_begin(struct engine *engine, const struct request *request, uint64_t
 /* Frees the engine's spare searches. */
 void search_free_spare(struct engine *engine);
 
+/* The same for a map that is known. The key is borrowed for the call. */
+void search_begin_in(struct engine *engine, const struct map *map, struct slice key, uint64_t now,
+	lookup_done *done, void *owner);
+
 #endif

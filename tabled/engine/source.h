@@ -14,6 +14,7 @@
 
 struct line;
 struct pool;
+struct transaction;
 
 /* One question on its way. The caller owns it and keeps it until `done`, or until withdrawn. */
 struct ask {
@@ -21,6 +22,8 @@ struct ask {
 	uint64_t deadline;                           /* ms */
 	bool only_check;                             /* see struct batch */
 	void (*done)(struct ask *ask, uint64_t now); /* question.status is set */
+	/* What is to be carried out in place of the question; borrowed. NULL: it is a question. */
+	struct transaction *transaction;
 
 	/* The source's own; zeroed by whoever asks. */
 	struct line *line, *home; /* in which it waits; to which it belongs */

@@ -23,9 +23,15 @@ enum {
 
 static void conn_settle(struct conn *conn);
 
+/* Requests that have not been answered. */
+static size_t conn_owes(const struct conn *conn)
+{
+	return conn->in_flight + (conn->session ? dict_session_pending(conn->session) : 0);
+}
+
 uint64_t conn_idle(const struct conn *conn, uint64_t now)
 {
-	if (conn->in_flight || conn->sending.size || conn->in.size || now < conn->since)
+	if (conn_owes(conn) || conn->sending.size || conn->in.size || now < conn->since)
 		return 0;
 	return now - conn->since;
 }
@@ -65,6 +71,8 @@ void conn_close(struct conn *conn)
 		if (exchange->answered)
 			exchange_end(exchange, listener->loop);
 	}
+	dict_session_leave(conn->session);
+	conn->session = NULL;
 	DL_DELETE(listener->conns, conn);
 	atomic_fetch_sub(&listener->door->clients[listener->loop->number], 1);
 	atomic_fetch_sub(&listener->loop->conn_count, 1);
@@ -219,10 +227,67 @@ static void conn_refuse(struct conn *conn, const struct error *why)
 	exchange_done(exchange_begin(conn), &reply);
 }
 
+static bool conn_has_no_room(const struct conn *conn)
+{
+	return conn->held + conn->out.size + conn->sending.size >= OUT_MAX_BYTES;
+}
+
 static bool conn_is_full(const struct conn *conn)
 {
-	return conn->in_flight >= IN_FLIGHT_MAX ||
-	       conn->held + conn->out.size + conn->sending.size >= OUT_MAX_BYTES;
+	return conn_owes(conn) >= IN_FLIGHT_MAX || conn_has_no_room(conn);
+}
+
+/* --- Conversations */
+
+static struct conn *conn_of(const struct dict_client *client)
+{
+	return (struct conn *)((uintptr_t)client - offsetof(struct conn, dict));
+}
+
+static void on_replies(struct dict_client *client)
+{
+	struct conn *conn = conn_of(client);
+
+	if (!conn->processing)
+		conn_settle(conn);
+}
+
+static bool has_no_room(const struct dict_client *client)
+{
+	return conn_has_no_room(conn_of(client));
+}
+
+/* Who says what can't be understood is told nothing: his client takes any line for a reply. */
+static void conn_converse(struct conn *conn, char *line, size_t size)
+{
+	struct loop *loop = conn->listener->loop;
+	struct error why;
+
+	conn->listener->requests++;
+	if (dict_session_line(
+		    conn->session, loop->current.engine, line, size, loop_now(loop), &why) == 0)
+		return;
+	conn_log(conn, "a client was disconnected", why.text);
+	conn->ending = true;
+}
+
+static void conn_start_session(struct conn *conn)
+{
+	conn->dict = (struct dict_client){&conn->out, on_replies, has_no_room};
+	conn->session = dict_session_create(&conn->dict);
+}
+
+static void conn_handle(
+	struct conn *conn, enum cut cut, struct request *request, const struct error *why)
+{
+	if (cut != CUT_REQUEST && !conn->session)
+		conn_refuse(conn, why);
+	else if (cut != CUT_REQUEST)
+		conn_log(conn, "a client was disconnected", why->text);
+	else if (conn->session)
+		conn_converse(conn, (char *)(uintptr_t)request->key.data, request->key.size);
+	else
+		conn_submit(conn, request);
 }
 
 /* Serves the requests at the front of the bytes. Returns how many bytes are done with. */
@@ -242,10 +307,7 @@ static size_t conn_process(struct conn *conn, char *data, size_t size)
 			break;
 		at += used;
 		conn->since = loop_now(conn->listener->loop);
-		if (cut == CUT_REQUEST)
-			conn_submit(conn, &request);
-		else
-			conn_refuse(conn, &why);
+		conn_handle(conn, cut, &request, &why);
 		conn->ending = conn->ending || cut == CUT_CLOSE;
 	}
 	conn->processing = false;
@@ -377,13 +439,16 @@ static void conn_settle(struct conn *conn)
 			conn_close(conn);
 			return;
 		}
-		if (!conn->paused || conn->ending || conn_is_full(conn))
+		if (conn->session && dict_session_waits(conn->session) && !conn_has_no_room(conn))
+			dict_session_resume(conn->session, loop_now(conn->listener->loop));
+		else if (!conn->paused || conn->ending || conn_is_full(conn))
 			break;
-		conn_resume(conn);
+		else
+			conn_resume(conn);
 	}
 	if (conn->leaving && !conn->ending && conn_is_drained(conn))
 		conn_stop_reading(conn);
-	if (conn->ending && !conn->in_flight && !conn->out.size && !conn->sending.size)
+	if (conn->ending && !conn_owes(conn) && !conn->out.size && !conn->sending.size)
 		conn_linger(conn);
 }
 
@@ -400,17 +465,18 @@ void conn_sweep(struct conn *conn, uint64_t now)
 	uint64_t since = now > conn->since ? now - conn->since : 0;
 	struct error why;
 
-	if (conn->lingering && !conn->in_flight && !conn->sending.size && since > LINGER_MS) {
+	if (conn->lingering && !conn_owes(conn) && !conn->sending.size && since > LINGER_MS) {
 		conn_close(conn);
 	} else if (conn->sending.size && since > (uint64_t)listener->request_timeout) {
 		conn_log(conn, "a client was disconnected", "it does not read its replies");
 		conn_close(conn);
-	} else if (conn->in.size && !conn->paused && !conn->in_flight &&
+	} else if (conn->in.size && !conn->paused && !conn_owes(conn) &&
 		   since > (uint64_t)listener->request_timeout) {
 		error_set(&why, "the request was not whole after request_timeout");
 		buf_finish(&conn->in);
 		conn->ending = true;
-		conn_refuse(conn, &why);
+		conn_handle(conn, CUT_CLOSE, NULL, &why);
+		conn_settle(conn);
 	} else if (conn_idle(conn, now) > (uint64_t)listener->idle_timeout) {
 		conn_close(conn);
 	}
@@ -430,6 +496,8 @@ void conn_open(struct listener *listener, int fd)
 	else
 		uv_tcp_init(uv, &conn->handle.tcp);
 	conn->handle.stream.data = conn;
+	if (listener->proto->kind == PROTO_SESSION)
+		conn_start_session(conn);
 	DL_APPEND(listener->conns, conn);
 	listener->handle_count++;
 	code = is_unix ? uv_pipe_open(&conn->handle.pipe, fd) : uv_tcp_open(&conn->handle.tcp, fd);

@@ -6,6 +6,7 @@
 #define TABLED_NET_INTERNAL_H
 
 #include "base/log.h"
+#include "dict/session.h"
 #include "net/dbconn.h"
 #include "net/endpoint.h"
 #include "net/workers.h"
@@ -156,13 +157,15 @@ struct conn {
 	struct buf in;      /* the beginning of a request, or requests that wait for their turn */
 	struct buf out;     /* replies to be written */
 	struct buf sending; /* replies that libuv writes */
-	uint64_t turn;      /* the loop's when it was last read from */
-	uint64_t since;     /* ms; when it last got or sent something whole */
-	bool paused;        /* not reading: it has too much under way */
-	bool processing;    /* requests are being cut; replies are written afterwards */
-	bool leaving;       /* ends once there is nothing to read */
-	bool ending;        /* no more requests are taken; closed when all is answered */
-	bool lingering;     /* all is answered; what it still sends is thrown away */
+	struct dict_client dict;      /* what its session sees of it */
+	struct dict_session *session; /* owned; NULL: its requests stand for themselves */
+	uint64_t turn;                /* the loop's when it was last read from */
+	uint64_t since;               /* ms; when it last got or sent something whole */
+	bool paused;                  /* not reading: it has too much under way */
+	bool processing;              /* requests are being cut; replies are written afterwards */
+	bool leaving;                 /* ends once there is nothing to read */
+	bool ending;                  /* no more requests are taken; closed when all is answered */
+	bool lingering;               /* all is answered; what it still sends is thrown away */
 	bool closed;
 	struct conn *prev, *next;
 };

@@ -4,8 +4,8 @@
  *
  * The codec in dict.c cuts lines; what they say is taken apart here, since it depends on what was
  * said before, and so on the session (dict/session.h). Rules: dovecot: src/lib-dict-extra/
- * dict-client.[ch], src/dict/dict-commands.c, dict-connection.c. To add a command: one verb, one
- * row in dict.c.
+ * dict-client.[ch], src/dict/dict-commands.c, dict-connection.c. To add a command: one verb, and
+ * one row in dict_command.c for each way in which majors write it.
  */
 #ifndef TABLED_PROTO_DICT_H
 #define TABLED_PROTO_DICT_H
@@ -56,9 +56,10 @@ struct dict_command {
 	enum dict_verb verb;
 	unsigned major, minor; /* HELLO */
 	struct slice name;     /* HELLO: of the dictionary */
-	struct slice user;     /* HELLO, LOOKUP, ITERATE, BEGIN; data == NULL: not given */
-	struct slice key;      /* LOOKUP, SET, UNSET, INCREMENT, APPEND */
-	struct slice value;    /* SET, APPEND */
+	struct slice user;  /* HELLO of major 2; of later ones LOOKUP, ITERATE, BEGIN; data == NULL:
+			     * not given */
+	struct slice key;   /* LOOKUP, SET, UNSET, INCREMENT, APPEND */
+	struct slice value; /* SET, APPEND */
 	struct slice paths[DICT_PATHS_MAX]; /* ITERATE; only major 2 has more than one */
 	size_t path_count;
 	unsigned flags;       /* ITERATE */
@@ -70,8 +71,10 @@ struct dict_command {
 
 /*
  * Takes a line, without its newline, apart; decodes it in place. `major` is that of the hello, 0
- * before: then the line has to be one. Returns -1 with `why` when it is no command: then nothing
- * after it can be trusted, and the connection is to be closed, as Dovecot's own server does.
+ * before: then the line has to be one, and later it must not. Returns -1 with `why` when it is no
+ * command of that major: then nothing after it can be trusted, and the connection is to be closed,
+ * as Dovecot's own server does. No field holds a NUL byte. A key may be longer than
+ * LOOKUP_KEY_MAX.
  */
 int dict_parse(char *line, size_t size, unsigned major, struct dict_command *ret_command,
 	struct error *why);
@@ -83,14 +86,16 @@ int dict_parse(char *line, size_t size, unsigned major, struct dict_command *ret
 bool dict_is_numbered(unsigned major, unsigned minor);
 bool dict_has_values(unsigned major, unsigned minor);
 
-/* When a command came and when it was answered: µs since 1970. */
+/* When a command came and when it was answered: µs since 1970. For replies without a number it may
+ * be NULL. */
 struct dict_times {
 	uint64_t began, ended;
 };
 
 /*
  * Replies, each a line. `number` is that of the command, from dict_put_number(); 0: the client
- * knows no numbers, and no times then.
+ * knows no numbers, and no times then. `why` is made fit for a log: one line of at most REASON_MAX
+ * bytes (proto/reason.h).
  */
 
 /* Tells the client the number of the command that came last. */
@@ -103,6 +108,8 @@ void dict_put_number(struct buf *out, uint32_t number);
 void dict_put_found(struct buf *out, uint32_t number, struct slice values, bool all_values,
 	const struct dict_times *times);
 void dict_put_not_found(struct buf *out, uint32_t number, const struct dict_times *times);
+
+/* A lookup or an iteration that failed, whatever rows came before. */
 void dict_put_failed(
 	struct buf *out, uint32_t number, struct slice why, const struct dict_times *times);
 

@@ -16,8 +16,11 @@ struct setup {
 	struct map_settings settings[SETUP_MOST];
 	struct map_config maps[SETUP_MOST];
 	size_t map_count;
+	struct key_settings key_settings[SETUP_MOST];
+	struct key_config keys[SETUP_MOST];
+	struct dictionary_config dictionary;
 	struct catalog *catalog;
-	size_t culprit;
+	const void *culprit;
 	struct error why;
 };
 
@@ -34,10 +37,11 @@ static inline void setup_source(
 		(struct source_config){name, backend, &setup->source_settings, own, NULL};
 }
 
-/* Sets an option of the last map. Items are parted by '|'. */
-static inline void setup_set(struct setup *setup, const char *name, const char *text)
+/* Items are parted by '|'. */
+static inline void setup_option(struct setup *setup, const struct setting *table, void *values,
+	const char *name, const char *text)
 {
-	const struct setting *row = setting_find(map_setting_table, name);
+	const struct setting *row = setting_find(table, name);
 	const char *items[SETUP_MOST];
 	char *copy = strdup(text);
 	size_t count = 0;
@@ -48,10 +52,33 @@ static inline void setup_set(struct setup *setup, const char *name, const char *
 	else
 		for (char *at = copy; at; count++)
 			items[count] = strsep(&at, "|");
-	ck_assert_msg(setting_set(row, &setup->settings[setup->map_count - 1], items, count,
-			      &setup->why) == 0,
-		"%s", setup->why.text);
+	ck_assert_msg(
+		setting_set(row, values, items, count, &setup->why) == 0, "%s", setup->why.text);
 	free(copy);
+}
+
+/* Sets an option of the last map. */
+static inline void setup_set(struct setup *setup, const char *name, const char *text)
+{
+	setup_option(setup, map_setting_table, &setup->settings[setup->map_count - 1], name, text);
+}
+
+/* Adds a key to the dictionary "test". */
+static inline void setup_key(struct setup *setup, const char *pattern)
+{
+	struct key_settings *settings = &setup->key_settings[setup->dictionary.key_count];
+
+	settings_init(key_setting_table, settings);
+	setup->keys[setup->dictionary.key_count++] = (struct key_config){pattern, settings};
+	setup->dictionary.name = "test";
+	setup->dictionary.keys = setup->keys;
+}
+
+/* Sets an option of the last key. */
+static inline void setup_key_set(struct setup *setup, const char *name, const char *text)
+{
+	setup_option(setup, key_setting_table,
+		&setup->key_settings[setup->dictionary.key_count - 1], name, text);
 }
 
 /* Adds a map; source and query may be NULL. */
@@ -73,8 +100,14 @@ static inline bool setup_compile(struct setup *setup)
 {
 	setup->why.text[0] = '\0';
 	setup->why.option = NULL;
-	setup->catalog = catalog_create(setup->sources, setup->source_count, setup->maps,
-		setup->map_count, &setup->culprit, &setup->why);
+	setup->catalog =
+		catalog_create(&(struct catalog_config){.sources = setup->sources,
+				       .source_count = setup->source_count,
+				       .maps = setup->maps,
+				       .map_count = setup->map_count,
+				       .dictionaries = &setup->dictionary,
+				       .dictionary_count = setup->dictionary.key_count > 0},
+			&setup->culprit, &setup->why);
 	return setup->catalog != NULL;
 }
 
@@ -83,6 +116,8 @@ static inline void setup_end(struct setup *setup)
 	catalog_destroy(setup->catalog);
 	for (size_t i = 0; i < setup->map_count; i++)
 		settings_finish(map_setting_table, &setup->settings[i]);
+	for (size_t i = 0; i < setup->dictionary.key_count; i++)
+		settings_finish(key_setting_table, &setup->key_settings[i]);
 }
 
 #endif

@@ -115,7 +115,7 @@ START_TEST(mistake)
 		setup_set(&setup, mistakes[_i].option, mistakes[_i].value);
 	setup_map(&setup, "also_good", "mail", "a '%s'");
 	ck_assert(!setup_compile(&setup));
-	ck_assert_uint_eq(setup.culprit, 1);
+	ck_assert_ptr_eq(setup.culprit, &setup.settings[1]);
 	ck_assert_str_eq(setup.why.option, mistakes[_i].blamed);
 	assert_contains(setup.why.text, mistakes[_i].parts[0]);
 	assert_contains(setup.why.text, mistakes[_i].parts[1]);
@@ -135,7 +135,7 @@ START_TEST(options_that_belong_to_members)
 	setup_set(&setup, "maps", "good");
 	setup_set(&setup, of_members[_i].name, of_members[_i].value);
 	ck_assert(!setup_compile(&setup));
-	ck_assert_uint_eq(setup.culprit, 1);
+	ck_assert_ptr_eq(setup.culprit, &setup.settings[1]);
 	ck_assert_str_eq(setup.why.option, of_members[_i].name);
 	assert_contains(setup.why.text, "belongs into the maps");
 }

@@ -1,0 +1,31 @@
+/*
+ * What the files of dictionaries share: dictionary.c, dictionary_compile.c and what asks and
+ * writes. Nobody else includes it, but for catalog.c, which has them compiled.
+ */
+#ifndef TABLED_ENGINE_DICTIONARY_INTERNAL_H
+#define TABLED_ENGINE_DICTIONARY_INTERNAL_H
+
+#include "engine/catalog.h"
+
+enum { LIST_ROWS = 1000 }; /* of an iteration that are asked for at a time */
+
+/* The values in a key form. */
+size_t dictionary_key_parts(const struct dictionary_key *key);
+
+/* How many tables compiling adds at most. */
+size_t dictionary_count_tables(
+	const struct dictionary_config *config, const struct map_config *maps, size_t map_count);
+
+/* The key of a dictionary that the table was made for, or NULL. */
+const struct dictionary_key *catalog_key_of(
+	const struct catalog *catalog, const struct table *table);
+
+/*
+ * Compiles, once all maps are there. Adds tables to the catalog, which has room for them. Returns
+ * -1 with `why`; ret_culprit is then the number of the key at fault. To be finished in any case.
+ */
+int dictionary_init(struct dictionary *dictionary, const struct dictionary_config *config,
+	struct catalog *catalog, size_t *ret_culprit, struct error *why);
+void dictionary_finish(struct dictionary *dictionary);
+
+#endif

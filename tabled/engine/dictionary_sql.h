@@ -1,0 +1,81 @@
+/*
+ * The SQL of a dictionary's key that is bound to a table, for each of the databases: what looks a
+ * key up, sets, unsets and increments it, and lists keys. Pure functions, any thread. Rules:
+ * dovecot: src/lib-dict-backend/dict-sql.c.
+ */
+#ifndef TABLED_ENGINE_DICTIONARY_SQL_H
+#define TABLED_ENGINE_DICTIONARY_SQL_H
+
+#include "engine/dictionary_path.h"
+#include "engine/statement_writer.h"
+
+enum dictionary_type { TYPE_STRING, TYPE_INT, TYPE_UINT, TYPE_DOUBLE, TYPE_UUID, TYPE_HEXBLOB };
+
+struct dictionary_column {
+	char *name; /* owned by whoever has the table */
+	enum dictionary_type type;
+};
+
+/* The table of a key. */
+struct dictionary_table {
+	const char *name;                 /* borrowed */
+	const char *username_field;       /* borrowed; NULL: none */
+	const char *expire_field;         /* borrowed; NULL: none */
+	struct dictionary_column *fields; /* owned; one for each variable of the pattern */
+	size_t field_count;
+	struct dictionary_column *values; /* owned; the first is the one that is written */
+	size_t value_count;
+	bool is_private; /* a row belongs to a user, too */
+};
+
+/* The word of a type, "string|int|…", as options have it. */
+#define DICTIONARY_TYPES "string|int|uint|double|uuid|hexblob"
+
+/* Whether a value is one of the type: what is none must not come before a database, which may take
+ * it for another one. Returns -1 with `why`. */
+int dictionary_check_value(
+	const struct dictionary_column *column, struct slice value, struct error *why);
+
+/* The row that is meant: a value for each field of its table, and the user of a private key. */
+struct dictionary_row {
+	const struct dictionary_table *table;
+	struct slice values[DICTIONARY_VARIABLES_MAX];
+	struct slice user;
+};
+
+/* Values in the statement's order: those of the fields, then the user. */
+void dictionary_sql_lookup(const struct dictionary_table *table, struct statement_writer *writer);
+
+/* One value of a row, in the column of `table`, which may be another key's of the same row. */
+struct dictionary_change {
+	const struct dictionary_table *table;
+	struct slice value; /* or the difference */
+};
+
+/* `expire` in seconds from now; 0: never. */
+void dictionary_sql_set(const struct dictionary_row *row, const struct dictionary_change *changes,
+	size_t count, uint64_t expire, struct statement_writer *writer);
+void dictionary_sql_unset(const struct dictionary_row *row, struct statement_writer *writer);
+void dictionary_sql_increment(const struct dictionary_row *row,
+	const struct dictionary_change *changes, size_t count, struct statement_writer *writer);
+
+/* Which keys are listed. */
+struct dictionary_list {
+	const struct dictionary_table *table;
+	const struct dictionary_span *span; /* of the key's pattern */
+	struct slice user;
+	bool recurse;
+	bool with_values, by_value;
+	const struct slice
+		*after; /* the unknown fields of the last row that was listed; NULL: none */
+	uint64_t limit; /* rows */
+};
+
+/* Cells of its rows: the unknown fields, then the values, if wanted. Sorted by the fields. */
+void dictionary_sql_list(const struct dictionary_list *list, struct statement_writer *writer);
+
+/* The same by a query of the configuration, whose one column is the pattern's only variable. */
+void dictionary_sql_list_query(
+	const char *query, const struct dictionary_list *list, struct statement_writer *writer);
+
+#endif
