@@ -9,6 +9,9 @@
  * Queries go as text, as Postfix's own client sends them (mysql_sql.c). Several keys become one
  * UNION ALL. A batch is asked in parts: of a query that is new to the connection the first key goes
  * alone, which tells the types of its columns; and what can't be asked together goes one by one.
+ *
+ * After some errors, such as a deadlock, the server has rolled back the transaction, after others
+ * it has not: see struct transaction.
  */
 #include "base/clock.h"
 #include "mysql_connect.h"
@@ -44,6 +47,7 @@ struct mysql_conn {
 	MYSQL *db;
 	int fd;           /* a duplicate: the library closes its own when it likes */
 	struct buf known; /* a struct known for each statement */
+	struct transaction transaction;
 
 	struct batch *batch; /* the one that runs; the rest is about it */
 	struct batch part;   /* those of its questions that are asked just now */
@@ -117,6 +121,8 @@ static size_t part_size(struct mysql_conn *conn, const struct statement *stateme
 
 	if (statement->kind == STATEMENT_KEYS)
 		return left;
+	if (statement->kind == STATEMENT_ONCE || !statement->part_count)
+		return 1;
 	known = known_of(conn, statement);
 	if (known->way != WAY_UNKNOWN && clock_ms() >= known->since + FRESH_MS)
 		known->way = WAY_UNKNOWN;
@@ -190,6 +196,7 @@ static bool fail(struct mysql_conn *conn)
 	if (conn->part.count > 1 && mysql_blames_numbers(code) &&
 		conn->part.questions[0].statement->kind == STATEMENT_SELECT) {
 		know(conn, WAY_ALONE);
+		batch_clear(&conn->part);
 		return ask_from(conn, conn->part.questions);
 	}
 	explain(&why, mysql_error(conn->db), code);
@@ -221,6 +228,32 @@ static void learn(struct mysql_conn *conn)
 	know(conn, together ? WAY_TOGETHER : WAY_ALONE);
 }
 
+/* The number or the key that a row is for is no part of the answer, unless it is all. */
+static void take_names(struct mysql_conn *conn)
+{
+	const struct statement *statement = conn->part.questions[0].statement;
+	unsigned columns = mysql_num_fields(conn->result);
+	bool has_more = statement->kind == STATEMENT_KEYS ? columns > 1 : conn->part.count > 1;
+
+	for (unsigned i = has_more; i < columns; i++) {
+		const MYSQL_FIELD *field = mysql_fetch_field_direct(conn->result, i);
+
+		batch_add_name(&conn->part, slice_of(field->name, field->name_length));
+	}
+}
+
+/* That there is no result at all is right only for what changes rows. */
+static void take_change(struct mysql_conn *conn)
+{
+	struct question *question = &conn->part.questions[0];
+
+	if (question->statement->kind == STATEMENT_ONCE)
+		question->changed = mysql_rows_met(question->statement->text, mysql_info(conn->db),
+			mysql_affected_rows(conn->db));
+	else if (question->statement->part_count)
+		note_trouble(conn, FAULT_QUERY, "the query brings no rows: it is no SELECT");
+}
+
 /* One result is complete: is there a further one? */
 static bool after_result(struct mysql_conn *conn)
 {
@@ -228,8 +261,8 @@ static bool after_result(struct mysql_conn *conn)
 		conn->step = STEP_NEXT;
 		return true;
 	}
-	if (conn->results == 0 && conn->part.questions[0].statement->part_count)
-		note_trouble(conn, FAULT_QUERY, "the query brings no rows: it is no SELECT");
+	if (conn->results == 0)
+		take_change(conn);
 	if (conn->trouble)
 		return fail_with(conn, conn->trouble_fault, conn->trouble);
 	batch_finish(&conn->part);
@@ -246,10 +279,12 @@ static bool after_query(struct mysql_conn *conn)
 	conn->result = mysql_use_result(conn->db);
 	if (!conn->result)
 		return fail(conn);
-	if (conn->results++ == 0)
+	if (conn->results++ == 0) {
 		learn(conn);
-	else
+		take_names(conn);
+	} else {
 		note_trouble(conn, FAULT_QUERY, "the procedure brings more than one result");
+	}
 	if (mysql_num_fields(conn->result) > COLUMNS_MAX)
 		note_trouble(conn, FAULT_QUERY, "the query brings more than 256 columns");
 	conn->step = STEP_ROW;
@@ -332,7 +367,7 @@ static bool begin_check(struct mysql_conn *conn)
 /* All questions are of one statement, so what is found of the first holds for them all. */
 static bool after_prepare(struct mysql_conn *conn)
 {
-	const char *text = conn->part.questions[0].statement->text;
+	const struct statement *statement = conn->part.questions[0].statement;
 	unsigned code = conn->failed ? mysql_stmt_errno(conn->statement) : 0;
 	enum fault fault = mysql_fault(code);
 	struct error why;
@@ -343,7 +378,8 @@ static bool after_prepare(struct mysql_conn *conn)
 	conn->part.count = conn->batch->count;
 	if (fault == FAULT_QUERY || mysql_blames_numbers(code))
 		batch_fail(&conn->part, FAULT_QUERY, why.text);
-	else if (!code && !mysql_stmt_field_count(conn->statement) && !brings_rows_later(text))
+	else if (!code && !mysql_stmt_field_count(conn->statement) &&
+		 statement->kind != STATEMENT_ONCE && !brings_rows_later(statement->text))
 		batch_fail(&conn->part, FAULT_QUERY, "the query brings no rows: it is no SELECT");
 	else
 		/* Other errors are those of the empty value that was put in, or can't be told. */
@@ -385,6 +421,8 @@ static enum progress go_on(struct mysql_conn *conn)
 		if (conn->wait)
 			return conn->wait & MYSQL_WAIT_WRITE ? WANT_WRITE : WANT_READ;
 	} while (after(conn));
+	if (conn->progress == DONE)
+		transaction_note(&conn->transaction, conn->batch);
 	conn->batch = NULL;
 	return conn->progress;
 }
@@ -394,6 +432,8 @@ static enum progress conn_start(void *opaque, struct batch *batch)
 	struct mysql_conn *conn = opaque;
 	bool begun;
 
+	if (!transaction_allows(&conn->transaction, batch))
+		return DONE;
 	conn->batch = batch;
 	begun = batch->only_check ? begin_check(conn) : ask_from(conn, batch->questions);
 	if (begun)
@@ -466,6 +506,7 @@ const struct backend mysql_backend = {
 	.dialect = &mysql_dialect,
 	.is_server = true,
 	.usual_port = 3306,
+	.writer = &mysql_backend,
 	.open = conn_open,
 	.start = conn_start,
 	.advance = conn_advance,

@@ -10,6 +10,7 @@
 #include "mysql_sql.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* More rows than a table can have. */
@@ -177,6 +178,25 @@ void mysql_write(struct buf *sql, const struct batch *batch)
 			buf_add_string(sql, " UNION ALL ");
 		add_numbered(sql, batch, i, start);
 	}
+}
+
+static bool begins_with(const char *text, const char *word)
+{
+	return skip_word(skip_blanks(text), word);
+}
+
+uint64_t mysql_rows_met(const char *text, const char *info, uint64_t affected)
+{
+	/* "Rows matched: 3  Changed: 1  Warnings: 0", "Records: 3  Duplicates: 1  Warnings: 0", in
+	 * the server's language. */
+	const char *number = info ? strpbrk(info, "0123456789") : NULL;
+	bool is_insert = begins_with(text, "INSERT");
+
+	if (is_insert && !strcasestr(text, "ON DUPLICATE KEY"))
+		return affected;
+	if (number)
+		return strtoull(number, NULL, 10);
+	return is_insert || begins_with(text, "REPLACE") ? 1 : affected;
 }
 
 /* clang-format off */

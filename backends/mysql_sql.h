@@ -18,6 +18,13 @@ bool mysql_may_number(const struct statement *statement);
  * they need no parameters. */
 void mysql_write(struct buf *sql, const struct batch *batch);
 
+/*
+ * How many rows a statement that changes some has met, by mysql_info() and mysql_affected_rows().
+ * The latter leaves out those that were as they should be, and counts those twice that another one
+ * had to make room for.
+ */
+uint64_t mysql_rows_met(const char *text, const char *info, uint64_t affected);
+
 /* Whose fault an error is. */
 enum fault mysql_fault(unsigned code);
 

@@ -1,16 +1,16 @@
 /*
- * The PostgreSQL backend, by libpq. How it connects is in pgsql_connect.c, the SQL that it sends in
- * pgsql_statement.c, and what errors mean in pgsql_fault.c.
+ * The PostgreSQL backend, by libpq. How it connects is in pgsql_connect.c, what it sends in
+ * pgsql_send.c, its SQL in pgsql_statement.c, and what errors mean in pgsql_fault.c.
  *
  * A connection is in pipeline mode for good: all that a step needs goes out at once, up to a Sync,
  * and so reaches one and the same server behind a pooler. A statement is described before it is
  * asked; that tells the types of its parameters, and that it brings rows at all. After a minute it
  * is described anew, since not every change of a schema is an error to what was prepared before it.
- * A command of the engine's own is sent as it is.
+ * What is asked but once is sent whole, and may change rows; a command is sent as it is.
  */
 #include "pgsql_connect.h"
 #include "pgsql_fault.h"
-#include "pgsql_statement.h"
+#include "pgsql_send.h"
 
 #include "base/clock.h"
 
@@ -19,35 +19,10 @@
 #include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { FRESH_MS = 60000 };
-
-/* The steps of a batch; what is known from the batch before is not asked again. */
-enum step { STEP_DESCRIBE, STEP_TYPES, STEP_ASK, STEP_COMMAND };
-
-struct pgsql_conn {
-	PGconn *db;
-	PGcancel *canceller;
-	int fd;                    /* a duplicate: libpq closes its own when it likes */
-	bool is_read_only;         /* or was meant to be */
-	bool by_name;              /* statements are prepared by their names … */
-	bool may_forgo;            /* … as long as no pooler loses them */
-	struct buf settings;       /* SQL that has to go before each question … */
-	bool needs_settings;       /* … if the session does not have them */
-	struct buf statements;     /* a struct pgsql_statement * for each */
-	struct buf text, pointers; /* values that are sent; cells that have come */
-
-	struct batch *batch;           /* the one that runs, and so all below */
-	struct pgsql_statement *asked; /* NULL: a command */
-	enum step step;
-	bool is_fresh;         /* described for this very batch */
-	bool has_answer;       /* rows, or that there are none */
-	bool has_stray_row;    /* one that nobody asked for */
-	size_t before;         /* commands in front, whose results say nothing */
-	struct pgsql_sql *new; /* what is being prepared */
-	PGresult *error;       /* the first one */
-};
 
 static int pgsql_open(
 	void *opaque, const void *config, const struct server *server, struct error *why)
@@ -78,6 +53,7 @@ static void pgsql_close(void *opaque)
 	for (size_t i = 0; i < conn->statements.size / sizeof(*statements); i++)
 		pgsql_statement_destroy(statements[i]);
 	buf_finish(&conn->statements);
+	pgsql_statement_destroy(conn->once);
 	PQclear(conn->error);
 	PQfreeCancel(conn->canceller);
 	PQfinish(conn->db);
@@ -106,9 +82,10 @@ static int pgsql_fd(const void *opaque)
 static struct pgsql_statement *find_statement(
 	struct pgsql_conn *conn, const struct statement *statement)
 {
-	struct pgsql_statement **found =
-		statement_slot(&conn->statements, statement, sizeof(*found));
+	struct pgsql_statement **found = &conn->once;
 
+	if (statement->kind != STATEMENT_ONCE)
+		found = statement_slot(&conn->statements, statement, sizeof(*found));
 	if (!*found)
 		*found = pgsql_statement_create(statement);
 	return *found;
@@ -118,6 +95,8 @@ static struct pgsql_statement *find_statement(
 static enum progress end(struct pgsql_conn *conn, enum progress progress)
 {
 	conn->batch = NULL;
+	pgsql_statement_destroy(conn->once);
+	conn->once = NULL;
 	PQclear(conn->error);
 	conn->error = NULL;
 	return progress;
@@ -129,78 +108,6 @@ static enum progress fail(struct pgsql_conn *conn, enum fault fault)
 
 	pgsql_explain(conn->db, conn->error, &why);
 	return end(conn, batch_fail(conn->batch, fault, why.text));
-}
-
-/* Sending. These return whether libpq has taken it. */
-
-static bool send_before(struct pgsql_conn *conn, const char *sql)
-{
-	conn->before++;
-	return PQsendQueryParams(conn->db, sql, 0, NULL, NULL, NULL, NULL, 0);
-}
-
-static bool send_forget(struct pgsql_conn *conn, struct pgsql_sql *sql)
-{
-	char text[sizeof("DEALLOCATE ") + sizeof(sql->name)];
-
-	if (!sql->is_prepared || !conn->by_name)
-		return true;
-	sql->is_prepared = false;
-	snprintf(text, sizeof(text), "DEALLOCATE %s", sql->name);
-	return send_before(conn, text);
-}
-
-/* Has the statement described anew, by this batch. */
-static bool forget(struct pgsql_conn *conn)
-{
-	buf_clear(&conn->asked->types);
-	conn->asked->is_alone = false;
-	return send_forget(conn, &conn->asked->alone) && send_forget(conn, &conn->asked->many);
-}
-
-static bool send_prepare(struct pgsql_conn *conn, struct pgsql_sql *sql, const char *name)
-{
-	if (conn->by_name && sql->is_prepared)
-		return true;
-	conn->new = sql;
-	return PQsendPrepare(conn->db, name, sql->text.data, 0, NULL);
-}
-
-/*
- * LISTEN, for one. A pooler would take it, and let nothing be heard: it gives each transaction
- * another connection, and to each of its clients a process number that is none of the server's.
- */
-static bool send_command(struct pgsql_conn *conn)
-{
-	const char *command = conn->batch->questions[0].statement->text;
-	char guard[200];
-
-	snprintf(guard, sizeof(guard),
-		"SELECT CASE pg_backend_pid() WHEN %d THEN 0 ELSE "
-		"('LISTEN hears nothing through a pooler, as process ' || pg_backend_pid())::int "
-		"END",
-		PQbackendPID(conn->db));
-	if (strncmp(command, "LISTEN ", 7) == 0 && !send_before(conn, guard))
-		return false;
-	return PQsendQueryParams(conn->db, command, 0, NULL, NULL, NULL, NULL, 0);
-}
-
-static bool send_step(struct pgsql_conn *conn)
-{
-	struct pgsql_statement *asked = conn->asked;
-	bool is_many = conn->step == STEP_ASK && conn->batch->count > 1;
-	struct pgsql_sql *sql = is_many ? &asked->many : &asked->alone;
-	const char *name = conn->by_name ? sql->name : "", *types = asked->types.data;
-	const char *const *values;
-
-	if (conn->step == STEP_TYPES)
-		return PQsendQueryParams(conn->db, pgsql_types_sql, 1, NULL, &types, NULL, NULL, 0);
-	if (!send_prepare(conn, sql, name))
-		return false;
-	if (conn->step == STEP_DESCRIBE)
-		return PQsendDescribePrepared(conn->db, name);
-	values = pgsql_statement_values(asked, conn->batch, &conn->text, &conn->pointers);
-	return PQsendQueryPrepared(conn->db, name, (int)asked->params, values, NULL, NULL, 0);
 }
 
 static enum progress flush(struct pgsql_conn *conn)
@@ -216,7 +123,7 @@ static enum progress flush(struct pgsql_conn *conn)
  */
 static void stream_rows(struct pgsql_conn *conn)
 {
-	if (conn->step == STEP_ASK)
+	if (conn->step == STEP_ASK || conn->step == STEP_ONCE)
 		PQsetSingleRowMode(conn->db);
 }
 
@@ -228,6 +135,9 @@ static enum progress proceed(struct pgsql_conn *conn)
 	conn->step = STEP_ASK;
 	if (!asked) {
 		conn->step = STEP_COMMAND;
+	} else if (conn->once) {
+		conn->step = STEP_ONCE;
+		pgsql_statement_make_alone(asked, buf_slice(&conn->settings));
 	} else if (!asked->types.size) {
 		conn->step = STEP_DESCRIBE;
 		pgsql_statement_make_alone(asked, buf_slice(&conn->settings));
@@ -235,10 +145,9 @@ static enum progress proceed(struct pgsql_conn *conn)
 	} else if (conn->batch->count > 1 && !asked->many.text.size) {
 		conn->step = STEP_TYPES;
 	}
-	conn->has_answer = conn->has_stray_row = false;
+	conn->has_answer = conn->has_stray_row = conn->is_undone = false;
 	conn->new = NULL;
-	if ((conn->needs_settings && !send_before(conn, conn->settings.data)) ||
-		!(asked ? send_step(conn) : send_command(conn)) || !PQpipelineSync(conn->db))
+	if (!pgsql_send_step(conn) || !PQpipelineSync(conn->db))
 		return fail(conn, FAULT_CONNECTION);
 	stream_rows(conn);
 	return flush(conn);
@@ -259,24 +168,40 @@ static enum progress pgsql_start(void *opaque, struct batch *batch)
 	if (!batch->only_check && pgsql_has_nul(batch))
 		return end(conn,
 			batch_fail(batch, FAULT_KEY, "there is no NUL in a text of PostgreSQL"));
-	if ((batch->only_check || clock_ms() - conn->asked->since > FRESH_MS) && !forget(conn))
+	if (conn->once)
+		return proceed(conn);
+	if ((batch->only_check || clock_ms() - conn->asked->since > FRESH_MS) &&
+		!pgsql_send_forget(conn))
 		return fail(conn, FAULT_CONNECTION);
 	return proceed(conn);
 }
 
 /* Receiving. */
 
+/* The number or the key that a row is for is no part of the answer, unless it is all. */
+static int first_column(const struct pgsql_conn *conn, int columns)
+{
+	int first = conn->batch->count > 1;
+
+	return first + (conn->asked->statement->kind == STATEMENT_KEYS && columns - first > 1);
+}
+
+static void take_names(struct pgsql_conn *conn, const PGresult *result)
+{
+	int columns = PQnfields(result);
+
+	for (int i = first_column(conn, columns); i < columns; i++)
+		batch_add_name(conn->batch, slice_str(PQfname(result, i)));
+}
+
 static void take_row(struct pgsql_conn *conn, const PGresult *result, int row)
 {
 	const struct batch *batch = conn->batch;
 	bool is_many = batch->count > 1;
 	unsigned long at = is_many ? strtoul(PQgetvalue(result, row, 0), NULL, 10) - 1 : 0;
-	int columns = PQnfields(result), first = is_many;
+	int columns = PQnfields(result), first = first_column(conn, columns);
 	struct slice *cells;
 
-	/* The key that a row is for is no part of the answer, unless it is all. */
-	if (conn->asked->statement->kind == STATEMENT_KEYS && columns - first > 1)
-		first++;
 	buf_clear(&conn->pointers);
 	cells = (struct slice *)buf_reserve(&conn->pointers, (size_t)columns * sizeof(*cells));
 	for (int i = first; i < columns; i++)
@@ -289,8 +214,31 @@ static void take_row(struct pgsql_conn *conn, const PGresult *result, int row)
 		conn->has_stray_row = true;
 }
 
-static void take_result(struct pgsql_conn *conn, const PGresult *result)
+static void take_rows(struct pgsql_conn *conn, const PGresult *result)
 {
+	if (!conn->has_answer)
+		take_names(conn, result);
+	conn->has_answer = true;
+	for (int row = 0; row < PQntuples(result); row++)
+		take_row(conn, result, row);
+}
+
+/* Of what brings no rows. The COMMIT of a transaction that has failed is no error to the server. */
+static void take_tag(struct pgsql_conn *conn, PGresult *result)
+{
+	struct question *question = &conn->batch->questions[0];
+
+	if (conn->step == STEP_ONCE)
+		question->changed = strtoull(PQcmdTuples(result), NULL, 10);
+	else
+		conn->is_undone = strcasecmp(question->statement->text, "COMMIT") == 0 &&
+				  strcmp(PQcmdStatus(result), "ROLLBACK") == 0;
+}
+
+static void take_result(struct pgsql_conn *conn, PGresult *result)
+{
+	bool is_tag = PQresultStatus(result) == PGRES_COMMAND_OK;
+
 	if (conn->before)
 		return;
 	if (conn->new) {
@@ -300,10 +248,10 @@ static void take_result(struct pgsql_conn *conn, const PGresult *result)
 		pgsql_statement_take_types(conn->asked, result);
 	} else if (conn->step == STEP_TYPES) {
 		pgsql_statement_make_many(conn->asked, result, buf_slice(&conn->settings));
-	} else if (conn->step == STEP_ASK && PQresultStatus(result) != PGRES_COMMAND_OK) {
-		conn->has_answer = true;
-		for (int row = 0; row < PQntuples(result); row++)
-			take_row(conn, result, row);
+	} else if (is_tag && (conn->step == STEP_ONCE || conn->step == STEP_COMMAND)) {
+		take_tag(conn, result);
+	} else if (!is_tag && (conn->step == STEP_ASK || conn->step == STEP_ONCE)) {
+		take_rows(conn, result);
 	}
 }
 
@@ -319,7 +267,7 @@ static enum progress take_error(struct pgsql_conn *conn)
 {
 	enum fault fault = pgsql_fault(conn->error, conn->is_read_only);
 
-	if (!conn->asked)
+	if (!conn->asked || conn->once)
 		return fail(conn, fault);
 	if (conn->by_name && conn->may_forgo &&
 		(pgsql_error_is(conn->error, "26000") || pgsql_error_is(conn->error, "42P05"))) {
@@ -331,7 +279,7 @@ static enum progress take_error(struct pgsql_conn *conn)
 									 : fail(conn, fault);
 	/* It may be that the schema has changed; XX is "cache lookup failed" and the like. */
 	if (!conn->is_fresh && (fault == FAULT_QUERY || pgsql_error_is(conn->error, "XX")))
-		return forget(conn) ? ask_again(conn) : fail(conn, FAULT_CONNECTION);
+		return pgsql_send_forget(conn) ? ask_again(conn) : fail(conn, FAULT_CONNECTION);
 	/* For one key it was good enough to be described: so it's for what was made of it. */
 	if (conn->batch->count > 1 && fault == FAULT_QUERY) {
 		conn->asked->is_alone = conn->new == &conn->asked->many;
@@ -346,7 +294,11 @@ static enum progress take_sync(struct pgsql_conn *conn)
 	conn->before = 0;
 	if (conn->error)
 		return take_error(conn);
-	if (conn->step == STEP_COMMAND)
+	if (conn->is_undone)
+		return end(conn, batch_fail(conn->batch, FAULT_QUERY,
+					 "something in this transaction has failed before: it is "
+					 "rolled back"));
+	if (conn->step == STEP_COMMAND || conn->step == STEP_ONCE)
 		return end(conn, batch_finish(conn->batch));
 	if (conn->has_stray_row)
 		return end(conn, batch_fail(conn->batch, FAULT_MOMENT,
@@ -448,6 +400,7 @@ const struct backend pgsql_backend = {
 	.dialect = &pgsql_dialect,
 	.is_server = true,
 	.usual_port = 5432,
+	.writer = &pgsql_backend,
 	.check = pgsql_check,
 	.open = pgsql_open,
 	.start = pgsql_start,

@@ -1,5 +1,7 @@
 #include "backend.h"
 
+#include <strings.h>
+
 void *statement_slot(struct buf *slots, const struct statement *statement, size_t size)
 {
 	size_t end = (statement->id + 1) * size;
@@ -40,6 +42,18 @@ void batch_add_row(struct batch *batch, size_t at, const struct slice *cells, si
 	question->status = BROKEN;
 	error_set(question->why, "the query brings more than %d MB for one key",
 		LOOKUP_ROWS_MAX >> 20);
+}
+
+void batch_add_name(struct batch *batch, struct slice name)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct question *question = &batch->questions[i];
+
+		if (!question->statement->named || question->status == BROKEN)
+			continue;
+		buf_add_slice(&question->rows->names, name);
+		buf_add_byte(&question->rows->names, '\0');
+	}
 }
 
 /*
@@ -95,5 +109,35 @@ void batch_clear(struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		rows_clear(batch->questions[i].rows);
 		batch->questions[i].status = TRY_LATER;
+		batch->questions[i].changed = 0;
 	}
+}
+
+/* Commands that a transaction begins and ends by. */
+static bool is_command(const struct statement *statement, const char *command)
+{
+	return !statement->part_count && strcasecmp(statement->text, command) == 0;
+}
+
+bool transaction_allows(const struct transaction *transaction, struct batch *batch)
+{
+	if (!transaction->has_failed || is_command(batch->questions[0].statement, "ROLLBACK"))
+		return true;
+	batch_fail(batch, FAULT_QUERY,
+		"something in this transaction has failed before: it can only be rolled back");
+	return false;
+}
+
+void transaction_note(struct transaction *transaction, const struct batch *batch)
+{
+	const struct question *question = &batch->questions[0];
+	bool is_good = question->status == FOUND || question->status == NOT_FOUND;
+
+	if (!is_good)
+		transaction->has_failed = transaction->is_open;
+	else if (is_command(question->statement, "BEGIN"))
+		transaction->is_open = true;
+	else if (is_command(question->statement, "COMMIT") ||
+		 is_command(question->statement, "ROLLBACK"))
+		*transaction = (struct transaction){0};
 }

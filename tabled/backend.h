@@ -214,4 +214,20 @@ enum progress batch_finish(struct batch *batch);
 /* Forgets rows and statuses, to ask once more. */
 void batch_clear(struct batch *batch);
 
+/*
+ * For drivers of databases that go on after an error within a transaction, or have then rolled it
+ * back: what came next would be a half of it, or stand alone. So nothing is let through but
+ * ROLLBACK; PostgreSQL does that by itself. Of a connection; zero at first.
+ */
+struct transaction {
+	bool is_open; /* BEGIN was carried out, neither COMMIT nor ROLLBACK yet */
+	bool has_failed;
+};
+
+/* Whether the batch may be asked. If not, it has its answer: BROKEN. */
+bool transaction_allows(const struct transaction *transaction, struct batch *batch);
+
+/* Notes what came of a batch that is DONE. */
+void transaction_note(struct transaction *transaction, const struct batch *batch);
+
 #endif

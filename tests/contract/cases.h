@@ -1,11 +1,15 @@
 /*
- * What only servers promise, and how the suite comes to a server.
+ * What not all backends promise, and how the suite comes to a server.
  */
 #ifndef TABLED_TESTS_CONTRACT_CASES_H
 #define TABLED_TESTS_CONTRACT_CASES_H
 
 #include <check.h>
 
+/* Of what is asked once, and of what changes rows. */
+void add_writing_cases(TCase *tcase);
+
+/* Of servers. */
 void add_server_cases(TCase *tcase);
 
 /*

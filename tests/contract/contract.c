@@ -84,6 +84,53 @@ START_TEST(not_found)
 }
 END_TEST
 
+static void assert_names(const struct rows *rows)
+{
+	static const char both[] = "login\0home";
+
+	ck_assert(slice_equal(buf_slice(&rows->names), slice_of(both, sizeof(both))));
+	assert_slice(rows_name(rows, 0), "login");
+	assert_slice(rows_name(rows, 1), "home");
+}
+
+/* Whoever wants them gets them, with or without rows. */
+START_TEST(names_of_columns)
+{
+	const struct query *query = add_query(tested->queries.named);
+
+	for (int i = 0; i < 3; i++) {
+		place.queries[0].statement.named = i < 2;
+		ck_assert_int_eq(ask(query, "two"), FOUND);
+		assert_column(1, "first|second");
+		if (i == 2)
+			break;
+		assert_names(&place.rows);
+		ck_assert_int_eq(ask(query, "three"), NOT_FOUND);
+		assert_names(&place.rows);
+	}
+	ck_assert_uint_eq(place.rows.names.size, 0);
+}
+END_TEST
+
+/* Each question gets them once, in whatever parts and attempts the batch is asked. */
+START_TEST(names_in_a_batch)
+{
+	static const char *const keys[] = {"one", "three", "two", "mixed", "one", NULL};
+	const struct query *query = add_query(tested->queries.named);
+	struct group group;
+
+	place.queries[0].statement.named = true;
+	group_init(&group, query, keys);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(group_ask_part(&group, 0, group.count), DONE);
+		for (size_t at = 0; at < group.count; at++)
+			assert_names(group.questions[at].rows);
+		assert_group_value(&group, 2, "two|two");
+	}
+	group_finish(&group);
+}
+END_TEST
+
 START_TEST(several_rows)
 {
 	assert_value(add_query(tested->queries.value), "two", "first|second");
@@ -306,18 +353,25 @@ static void add_if(TCase *tcase, const char *query, const TTest *test)
 			tested->backend->name);
 }
 
-static Suite *contract_suite(void)
+static void add_tcase(Suite *suite, const char *name, void (*add_cases)(TCase *))
 {
-	Suite *suite = suite_create(tested->backend->name);
-	TCase *tcase = tcase_create("contract");
+	TCase *tcase = tcase_create(name);
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, begin, place_end);
+	add_cases(tcase);
+	suite_add_tcase(suite, tcase);
+}
+
+static void add_contract_cases(TCase *tcase)
+{
 	tcase_add_test(tcase, is_declared);
 	tcase_add_test(tcase, found);
 	tcase_add_test(tcase, not_found);
 	tcase_add_test(tcase, several_rows);
 	tcase_add_test(tcase, several_columns);
+	add_if(tcase, tested->queries.named, names_of_columns);
+	add_if(tcase, tested->queries.named, names_in_a_batch);
 	tcase_add_test(tcase, null_and_empty);
 	tcase_add_test(tcase, odd_bytes);
 	tcase_add_test(tcase, long_values_and_keys);
@@ -335,7 +389,19 @@ static Suite *contract_suite(void)
 		add_server_cases(tcase);
 	else
 		tcase_add_test(tcase, a_place_that_is_gone);
-	suite_add_tcase(suite, tcase);
+}
+
+static Suite *contract_suite(void)
+{
+	Suite *suite = suite_create(tested->backend->name);
+
+	add_tcase(suite, "contract", add_contract_cases);
+	if (tested->writing)
+		add_tcase(suite, "writing", add_writing_cases);
+	else
+		printf("skipped: what is written: %s has no writer\n", tested->backend->name);
+	if (tested->writing && tested->writing->add_cases)
+		add_tcase(suite, "the writer's own", tested->writing->add_cases);
 	return suite;
 }
 

@@ -23,6 +23,7 @@ extern const struct contract_row contract_rows[];
 struct contract_queries {
 	const char *value;         /* v for the key '%s' */
 	const char *both;          /* k and v for the key '%s' */
+	const char *named;         /* k as "login" and v as "home" for the key '%s' */
 	const char *expressions;   /* a row with '%s', '%u', '%d' and '%u-%s', whatever they are */
 	const char *unknown_table; /* asks a table that is not there */
 	const char *nonsense;      /* is none of the language */
@@ -33,6 +34,22 @@ struct contract_queries {
 struct contract_alike {
 	const char *query;
 	const char *const *keys; /* NULL at the end */
+};
+
+/*
+ * What a backend gives that can be written to. Its place has a table `written` besides, with the
+ * texts k, the primary key, and v, and a whole number n, which is 0 if nobody says otherwise, and
+ * never negative.
+ */
+struct contract_writing {
+	/* k and v, each a '?', for a row that may be there already. Its v is replaced then. */
+	const char *upsert;
+
+	/* Runs statements over another connection, as the owner of the table. Aborts on errors. */
+	void (*run)(const char *sql);
+
+	/* Adds cases of this backend's writer alone. May be NULL. */
+	void (*add_cases)(TCase *tcase);
 };
 
 /* What a server backend gives besides. */
@@ -75,7 +92,8 @@ struct contract_backend {
 	/* Whether a removed place is one that cannot be opened. */
 	bool needs_place;
 
-	const struct contract_server *server; /* NULL: the backend is none */
+	const struct contract_writing *writing; /* NULL: the backend has no writer */
+	const struct contract_server *server;   /* NULL: the backend is none */
 };
 
 /* Those that were built are listed on the command line of the compiler. */

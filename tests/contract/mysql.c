@@ -71,7 +71,7 @@ static void insert(MYSQL *db, const struct contract_row *row)
 }
 
 #define REMOVE                                                                                     \
-	"DROP TABLE IF EXISTS contract, away, typed, old, folded;"                                 \
+	"DROP TABLE IF EXISTS contract, away, typed, old, folded, written;"                        \
 	"DROP PROCEDURE IF EXISTS by_key; DROP PROCEDURE IF EXISTS two_results;"                   \
 	"DROP PROCEDURE IF EXISTS no_result; DROP PROCEDURE IF EXISTS refuses;"                    \
 	"DROP PROCEDURE IF EXISTS writes;"
@@ -96,6 +96,8 @@ static void insert(MYSQL *db, const struct contract_row *row)
 	" '9999-12-31', NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '', ' ');"
 
 #define TABLES                                                                                     \
+	"CREATE TABLE written (k VARCHAR(100) PRIMARY KEY, v MEDIUMTEXT, n BIGINT NOT NULL"        \
+	" DEFAULT 0 CHECK (n >= 0)) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;"              \
 	"CREATE TABLE contract (k VARCHAR(600), v MEDIUMTEXT, id INT AUTO_INCREMENT PRIMARY KEY,"  \
 	" KEY (k)) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;"                               \
 	"CREATE TABLE old (k VARCHAR(50) PRIMARY KEY, v VARCHAR(50)) CHARACTER SET latin1;"        \
@@ -265,15 +267,22 @@ static const struct contract_server server = {
 	.add_cases = mysql_add_cases,
 };
 
+static const struct contract_writing writing = {
+	.upsert = "INSERT INTO written (k, v) VALUES (?, ?) ON DUPLICATE KEY UPDATE v = VALUES(v)",
+	.run = run,
+};
+
 const struct contract_backend mysql_contract = {
 	.backend = &mysql_backend,
 	.queries = {.value = "SELECT v FROM contract WHERE k = '%s' ORDER BY id",
 		.both = "SELECT k, v FROM contract WHERE k = '%s' ORDER BY id",
+		.named = "SELECT k AS login, v AS home FROM contract WHERE k = '%s' ORDER BY id",
 		.expressions = "SELECT '%s', '%u', '%d', '%u-%s'",
 		.unknown_table = "SELECT v FROM nowhere WHERE k = '%s'",
 		.nonsense = "SELCT v FROM contract WHERE k = '%s'",
 		.writes = "DELETE FROM contract WHERE k = '%s'"},
 	.prepare = prepare,
 	.remove = remove_place,
+	.writing = &writing,
 	.server = &server,
 };

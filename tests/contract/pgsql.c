@@ -86,7 +86,7 @@ static const char typed_sql[] =
 /* clang-format on */
 
 #define REMOVE                                                                                     \
-	"DROP TABLE IF EXISTS contract, away, typed; DROP TYPE IF EXISTS mood;"                    \
+	"DROP TABLE IF EXISTS contract, away, typed, written; DROP TYPE IF EXISTS mood;"           \
 	"DROP DOMAIN IF EXISTS small;"
 
 static void prepare(void *config)
@@ -94,7 +94,9 @@ static void prepare(void *config)
 	PGconn *db;
 
 	(void)config;
-	run(REMOVE "CREATE TABLE contract (k text, v text, id serial PRIMARY KEY)");
+	run(REMOVE "CREATE TABLE contract (k text, v text, id serial PRIMARY KEY);"
+		   "CREATE TABLE written (k text PRIMARY KEY, v text,"
+		   " n bigint NOT NULL DEFAULT 0 CHECK (n >= 0))");
 	run(typed_sql);
 	db = connect_as_owner(contract_server_facts.dbname);
 	for (const struct contract_row *row = contract_rows; row->key; row++)
@@ -195,15 +197,23 @@ static const struct contract_server server = {
 	.add_cases = pgsql_add_cases,
 };
 
+static const struct contract_writing writing = {
+	.upsert = "INSERT INTO written (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = "
+		  "excluded.v",
+	.run = run,
+};
+
 const struct contract_backend pgsql_contract = {
 	.backend = &pgsql_backend,
 	.queries = {.value = "SELECT v FROM contract WHERE k = '%s' ORDER BY id",
 		.both = "SELECT k, v FROM contract WHERE k = '%s' ORDER BY id",
+		.named = "SELECT k AS login, v AS home FROM contract WHERE k = '%s' ORDER BY id",
 		.expressions = "SELECT '%s', '%u', '%d', '%u-%s'",
 		.unknown_table = "SELECT v FROM nowhere WHERE k = '%s'",
 		.nonsense = "SELCT v FROM contract WHERE k = '%s'",
 		.writes = "DELETE FROM contract WHERE k = '%s'"},
 	.prepare = prepare,
 	.remove = remove_place,
+	.writing = &writing,
 	.server = &server,
 };

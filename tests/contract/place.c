@@ -183,7 +183,7 @@ void rest(void)
 		tested->backend->rest(place.conn);
 }
 
-static void assert_rows(const struct rows *rows, size_t column, const char *should)
+void assert_rows(const struct rows *rows, size_t column, const char *should)
 {
 	struct buf values = {0};
 

@@ -57,6 +57,7 @@ enum status check(const struct query *query);
 void rest(void);
 
 /* The values of a column, parted by '|'. */
+void assert_rows(const struct rows *rows, size_t column, const char *should);
 void assert_column(size_t column, const char *should);
 void assert_value(const struct query *query, const char *key, const char *value);
 

@@ -142,6 +142,50 @@ START_TEST(keys_by_a_list)
 }
 END_TEST
 
+/* The key of a row is no column of the answer, unless it is all of it. */
+START_TEST(names_by_a_list)
+{
+	static const char *const keys[] = {"two", "three", "one", NULL};
+	const char *const texts[] = {
+		tested->server->keys, "SELECT k FROM contract WHERE k IN (:keys)"};
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct query *query = add_query(texts[i]);
+		struct group group;
+
+		place.queries[i].statement.named = true;
+		ck_assert_int_eq(ask(query, "two"), FOUND);
+		assert_slice(rows_name(&place.rows, 0), i ? "k" : "v");
+		ck_assert_uint_eq(place.rows.names.size, 2);
+		group_init(&group, query, keys);
+		ck_assert_int_eq(group_ask_part(&group, 0, group.count), DONE);
+		for (size_t at = 0; at < group.count; at++) {
+			assert_slice(rows_name(group.questions[at].rows, 0), i ? "k" : "v");
+			ck_assert_uint_eq(group.questions[at].rows->names.size, 2);
+		}
+		group_finish(&group);
+	}
+}
+END_TEST
+
+/* However often a batch fails before all is answered, each gets its names once. */
+START_TEST(names_beside_poison)
+{
+	static const char *const keys[] = {"one", "three", "poison", "two", "mixed", NULL};
+	struct group group;
+
+	group_init(&group, add_query(tested->server->poison), keys);
+	place.queries[0].statement.named = true;
+	for (int i = 0; i < 2; i++) {
+		group_ask(&group);
+		for (size_t at = 0; at < group.count; at++)
+			ck_assert_uint_eq(group.questions[at].rows->names.size,
+				at == 2 ? 0 : strlen("v") + 1);
+	}
+	group_finish(&group);
+}
+END_TEST
+
 /* It does not depend on a key: all get the same. */
 START_TEST(a_query_without_parameters)
 {
@@ -693,6 +737,8 @@ void add_server_cases(TCase *tcase)
 	tcase_add_test(tcase, a_batch_needs_no_splitting);
 	tcase_add_test(tcase, one_poison_key);
 	tcase_add_test(tcase, keys_by_a_list);
+	tcase_add_test(tcase, names_by_a_list);
+	tcase_add_test(tcase, names_beside_poison);
 	tcase_add_test(tcase, a_query_without_parameters);
 	tcase_add_test(tcase, a_table_that_is_away);
 	tcase_add_test(tcase, a_schema_that_changes);

@@ -1,3 +1,6 @@
+/* SQLite's part of the contract suite. */
+#include "contract/sqlite.h"
+
 #include "contract/contract.h"
 
 #include <limits.h>
@@ -32,6 +35,26 @@ static void insert(sqlite3 *db, const struct contract_row *row)
 	sqlite3_finalize(statement);
 }
 
+static void run(const char *sql)
+{
+	sqlite3 *db;
+
+	must(sqlite3_open(path, &db), db);
+	must(sqlite3_busy_timeout(db, 60000), db);
+	must(sqlite3_exec(db, sql, NULL, NULL, NULL), db);
+	sqlite3_close(db);
+}
+
+const char *sqlite_contract_path(void)
+{
+	return path;
+}
+
+#define TABLES                                                                                     \
+	"CREATE TABLE contract (k TEXT, v TEXT);"                                                  \
+	"CREATE TABLE written (k TEXT PRIMARY KEY, v TEXT,"                                        \
+	" n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0));"
+
 static void prepare(void *config)
 {
 	const struct setting *row = setting_find(sqlite_backend.settings, "path");
@@ -44,7 +67,7 @@ static void prepare(void *config)
 		abort();
 	snprintf(path, sizeof(path), "%s/mail 100%% #1?.db", directory);
 	must(sqlite3_open(path, &db), db);
-	must(sqlite3_exec(db, "CREATE TABLE contract (k TEXT, v TEXT)", NULL, NULL, NULL), db);
+	must(sqlite3_exec(db, TABLES, NULL, NULL, NULL), db);
 	for (const struct contract_row *from = contract_rows; from->key; from++)
 		insert(db, from);
 	sqlite3_close(db);
@@ -54,15 +77,30 @@ static void prepare(void *config)
 
 static void remove_place(void *config)
 {
+	char log[PATH_MAX + 4];
+
 	(void)config;
 	unlink(path);
+	for (int i = 0; i < 3; i++) {
+		snprintf(log, sizeof(log), "%s%s", path,
+			(const char *[]){"-wal", "-shm", "-journal"}[i]);
+		unlink(log);
+	}
 	rmdir(directory);
 }
+
+static const struct contract_writing writing = {
+	.upsert = "INSERT INTO written (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = "
+		  "excluded.v",
+	.run = run,
+	.add_cases = sqlite_add_cases,
+};
 
 const struct contract_backend sqlite_contract = {
 	.backend = &sqlite_backend,
 	.queries = {.value = "SELECT v FROM contract WHERE k = '%s' ORDER BY rowid",
 		.both = "SELECT k, v FROM contract WHERE k = '%s' ORDER BY rowid",
+		.named = "SELECT k AS login, v AS home FROM contract WHERE k = '%s' ORDER BY rowid",
 		.expressions = "SELECT '%s', '%u', '%d', '%u-%s'",
 		.unknown_table = "SELECT v FROM nowhere WHERE k = '%s'",
 		.nonsense = "SELCT v FROM contract WHERE k = '%s'",
@@ -70,4 +108,5 @@ const struct contract_backend sqlite_contract = {
 	.prepare = prepare,
 	.remove = remove_place,
 	.needs_place = true,
+	.writing = &writing,
 };

@@ -150,9 +150,11 @@ START_TEST(clearing)
 {
 	add(0, "x");
 	questions[1].status = BROKEN;
+	questions[2].changed = 7;
 	batch_finish(&batch);
 	batch_clear(&batch);
 	for (size_t i = 0; i < MANY; i++) {
+		ck_assert_uint_eq(questions[i].changed, 0);
 		ck_assert_int_eq(questions[i].status, TRY_LATER);
 		ck_assert_uint_eq(rows[i].count, 0);
 	}
@@ -266,6 +268,123 @@ START_TEST(keys_that_differ_anywhere)
 }
 END_TEST
 
+static void add_names(void)
+{
+	batch_add_name(&batch, slice_str("login"));
+	batch_add_name(&batch, slice_str(""));
+	batch_add_name(&batch, slice_str("uid"));
+}
+
+/* By whom the statement wants them. */
+START_TEST(names_of_columns)
+{
+	struct statement named = statement;
+
+	add_names();
+	for (size_t i = 0; i < MANY; i++)
+		ck_assert_uint_eq(rows[i].names.size, 0);
+	named.named = true;
+	for (size_t i = 0; i < MANY; i++)
+		questions[i].statement = &named;
+	questions[1].status = BROKEN;
+	for (int round = 0; round < 2; round++) {
+		add_names();
+		add(0, "x");
+		batch_finish(&batch);
+		assert_slice(rows_name(&rows[0], 0), "login");
+		assert_slice(rows_name(&rows[0], 2), "uid");
+		ck_assert_uint_eq(rows[1].names.size, round ? rows[2].names.size : 0);
+		/* They are there even if there are no rows. */
+		assert_slice(rows_name(&rows[2], 0), "login");
+		assert_slice(rows_name(&rows[2], 1), "");
+		assert_slice(rows_name(&rows[2], 2), "uid");
+		assert_slice(rows_name(&rows[2], 3), "");
+		batch_clear(&batch);
+	}
+}
+END_TEST
+
+/* Of a batch that is asked in parts, those that were asked. */
+START_TEST(names_of_a_part)
+{
+	struct statement named = statement;
+	struct batch part = {.questions = questions + 1, .count = 1};
+
+	named.named = true;
+	for (size_t i = 0; i < MANY; i++)
+		questions[i].statement = &named;
+	batch_add_name(&part, slice_str("login"));
+	ck_assert_uint_eq(rows[0].names.size, 0);
+	assert_slice(rows_name(&rows[1], 0), "login");
+	ck_assert_uint_eq(rows[2].names.size, 0);
+	/* What has failed has none. */
+	batch_fail(&part, FAULT_QUERY, "no such column");
+	ck_assert_uint_eq(rows[1].names.size, 0);
+}
+END_TEST
+
+/* Transactions. */
+
+static struct transaction transaction;
+
+/* Carries out a command, or a statement if it is none, unless that is not allowed. */
+static enum status carry_out(const char *text, enum status status)
+{
+	struct statement command = {
+		.text = text, .kind = STATEMENT_ONCE, .part_count = strchr(text, ' ') ? 1 : 0};
+
+	batch.count = 1;
+	batch_clear(&batch);
+	questions[0].statement = &command;
+	if (!transaction_allows(&transaction, &batch))
+		return questions[0].status;
+	questions[0].status = status;
+	transaction_note(&transaction, &batch);
+	return status;
+}
+
+START_TEST(a_transaction_that_fails)
+{
+	transaction = (struct transaction){0};
+	ck_assert_int_eq(carry_out("BEGIN", NOT_FOUND), NOT_FOUND);
+	ck_assert_int_eq(carry_out("UPDATE a", NOT_FOUND), NOT_FOUND);
+	ck_assert_int_eq(carry_out("SELECT a", FOUND), FOUND);
+	ck_assert_int_eq(carry_out("UPDATE b", TRY_LATER), TRY_LATER);
+	ck_assert_int_eq(carry_out("UPDATE c", NOT_FOUND), BROKEN);
+	assert_contains(why[0].text, "rolled back");
+	ck_assert_int_eq(carry_out("BEGIN", NOT_FOUND), BROKEN);
+	ck_assert_int_eq(carry_out("COMMIT", NOT_FOUND), BROKEN);
+	ck_assert_int_eq(carry_out("SELECT a", FOUND), BROKEN);
+	/* What is no command does not end it. */
+	ck_assert_int_eq(carry_out("ROLLBACK TO here", NOT_FOUND), BROKEN);
+	ck_assert_int_eq(carry_out("rollback", NOT_FOUND), NOT_FOUND);
+	ck_assert_int_eq(carry_out("UPDATE c", NOT_FOUND), NOT_FOUND);
+}
+END_TEST
+
+START_TEST(transactions_that_end)
+{
+	static const char *const ends[] = {"COMMIT", "ROLLBACK"};
+
+	transaction = (struct transaction){0};
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(carry_out("BEGIN", NOT_FOUND), NOT_FOUND);
+		ck_assert_int_eq(carry_out(ends[i], NOT_FOUND), NOT_FOUND);
+		/* Whatever fails now stands alone. */
+		ck_assert_int_eq(carry_out("UPDATE a", BROKEN), BROKEN);
+		ck_assert_int_eq(carry_out("UPDATE a", NOT_FOUND), NOT_FOUND);
+	}
+	/* One that has not begun. */
+	ck_assert_int_eq(carry_out("BEGIN", TRY_LATER), TRY_LATER);
+	ck_assert_int_eq(carry_out("UPDATE a", NOT_FOUND), NOT_FOUND);
+	/* One that can't be committed. */
+	ck_assert_int_eq(carry_out("BEGIN", NOT_FOUND), NOT_FOUND);
+	ck_assert_int_eq(carry_out("COMMIT", TRY_LATER), TRY_LATER);
+	ck_assert_int_eq(carry_out("COMMIT", NOT_FOUND), BROKEN);
+	ck_assert_int_eq(carry_out("ROLLBACK", NOT_FOUND), NOT_FOUND);
+}
+END_TEST
+
 /* At first zero, and then what was put there, whatever else is asked for. */
 START_TEST(slots_of_statements)
 {
@@ -310,6 +429,10 @@ int main(void)
 	tcase_add_test(tcase, null_is_no_key);
 	tcase_add_test(tcase, keys_that_differ_anywhere);
 	tcase_add_test(tcase, slots_of_statements);
+	tcase_add_test(tcase, names_of_columns);
+	tcase_add_test(tcase, names_of_a_part);
+	tcase_add_test(tcase, a_transaction_that_fails);
+	tcase_add_test(tcase, transactions_that_end);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

@@ -86,6 +86,36 @@ START_TEST(memory_is_bounded)
 }
 END_TEST
 
+static void add_name(struct rows *rows, const char *name)
+{
+	buf_add(&rows->names, name, strlen(name) + 1);
+}
+
+START_TEST(columns_have_names)
+{
+	struct rows rows = {0};
+
+	ck_assert_uint_eq(rows_name(&rows, 0).size, 0);
+	add_name(&rows, "login");
+	add_name(&rows, "");
+	add_name(&rows, "home dir");
+	for (int i = 0; i < 2; i++) {
+		assert_slice(rows_name(&rows, 0), "login");
+		assert_slice(rows_name(&rows, 1), "");
+		assert_slice(rows_name(&rows, 2), "home dir");
+		assert_slice(rows_name(&rows, 3), "");
+		ck_assert_int_eq(rows_add(&rows, cells, 3), 0);
+	}
+	rows_clear(&rows);
+	ck_assert_uint_eq(rows.names.size, 0);
+	assert_slice(rows_name(&rows, 0), "");
+	add_name(&rows, "uid");
+	assert_slice(rows_name(&rows, 0), "uid");
+	rows_finish(&rows);
+	assert_slice(rows_name(&rows, 0), "");
+}
+END_TEST
+
 START_TEST(outside_is_our_bug)
 {
 	struct rows rows = {0};
@@ -105,6 +135,7 @@ int main(void)
 	tcase_add_test(tcase, empty_is_not_null);
 	tcase_add_test(tcase, rows_have_the_same_columns);
 	tcase_add_test(tcase, memory_is_bounded);
+	tcase_add_test(tcase, columns_have_names);
 	unit_add_assert_test(tcase, outside_is_our_bug);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);

@@ -265,6 +265,38 @@ START_TEST(what_numbers_may_cause)
 }
 END_TEST
 
+/* Whatever was changed in them, and in any language. */
+START_TEST(rows_that_were_met)
+{
+	static const struct {
+		const char *text, *info;
+		uint64_t affected, met;
+	} cases[] = {
+		{"UPDATE t SET a = 'x'", "Rows matched: 3  Changed: 1  Warnings: 0", 1, 3},
+		{"UPDATE t SET a = 'x'", "Rows matched: 0  Changed: 0  Warnings: 0", 0, 0},
+		{" update t SET a = 'x'", "Datens\xc3\xa4tze gefunden: 12  Ge\xc3\xa4ndert: 0", 0,
+			12},
+		{"UPDATE t SET a = 'x'", NULL, 2, 2},
+		{"DELETE FROM t", NULL, 5, 5},
+		{"INSERT INTO t VALUES ('x')", NULL, 1, 1},
+		{"INSERT IGNORE INTO t VALUES ('x')", NULL, 0, 0},
+		{"INSERT IGNORE INTO t VALUES ('x'), ('y')", "Records: 2  Duplicates: 1", 1, 1},
+		{"INSERT INTO t VALUES ('x') ON DUPLICATE KEY UPDATE a = 'x'", NULL, 0, 1},
+		{"INSERT INTO t VALUES ('x') ON DUPLICATE KEY UPDATE a = 'x'", NULL, 1, 1},
+		{"INSERT INTO t VALUES ('x') ON DUPLICATE KEY UPDATE a = 'x'", NULL, 2, 1},
+		{"INSERT INTO t VALUES ('x'), ('y') ON DUPLICATE KEY UPDATE a = 'x'",
+			"Records: 2  Duplicates: 1  Warnings: 0", 3, 2},
+		{"REPLACE INTO t VALUES ('x')", NULL, 2, 1},
+		{"REPLACE INTO t VALUES ('x'), ('y')", "Records: 2  Duplicates: 1", 3, 2},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		ck_assert_msg(mysql_rows_met(cases[i].text, cases[i].info, cases[i].affected) ==
+				      cases[i].met,
+			"%s: %s", cases[i].text, cases[i].info);
+}
+END_TEST
+
 static Suite *mysql_sql_suite(void)
 {
 	Suite *suite = suite_create("mysql_sql");
@@ -278,6 +310,7 @@ static Suite *mysql_sql_suite(void)
 	tcase_add_loop_test(tcase, what_may_be_numbered, 0, COUNT(queries));
 	tcase_add_loop_test(tcase, whose_fault_it_is, 0, COUNT(faults));
 	tcase_add_test(tcase, what_numbers_may_cause);
+	tcase_add_test(tcase, rows_that_were_met);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
