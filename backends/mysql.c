@@ -11,7 +11,7 @@
  * alone, which tells the types of its columns; and what can't be asked together goes one by one.
  *
  * After some errors, such as a deadlock, the server has rolled back the transaction, after others
- * it has not: see struct transaction.
+ * it has not: see struct transaction_state.
  */
 #include "base/clock.h"
 #include "mysql_connect.h"
@@ -47,7 +47,7 @@ struct mysql_conn {
 	MYSQL *db;
 	int fd;           /* a duplicate: the library closes its own when it likes */
 	struct buf known; /* a struct known for each statement */
-	struct transaction transaction;
+	struct transaction_state transaction;
 
 	struct batch *batch; /* the one that runs; the rest is about it */
 	struct batch part;   /* those of its questions that are asked just now */

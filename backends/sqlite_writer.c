@@ -50,7 +50,7 @@ struct writer_conn {
 
 	/* The thread's, as long as there is one. */
 	struct sqlite_handle handle;
-	struct transaction transaction;
+	struct transaction_state transaction;
 };
 
 /* The thread. */

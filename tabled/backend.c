@@ -119,7 +119,7 @@ static bool is_command(const struct statement *statement, const char *command)
 	return !statement->part_count && strcasecmp(statement->text, command) == 0;
 }
 
-bool transaction_allows(const struct transaction *transaction, struct batch *batch)
+bool transaction_allows(const struct transaction_state *transaction, struct batch *batch)
 {
 	if (!transaction->has_failed || is_command(batch->questions[0].statement, "ROLLBACK"))
 		return true;
@@ -128,7 +128,7 @@ bool transaction_allows(const struct transaction *transaction, struct batch *bat
 	return false;
 }
 
-void transaction_note(struct transaction *transaction, const struct batch *batch)
+void transaction_note(struct transaction_state *transaction, const struct batch *batch)
 {
 	const struct question *question = &batch->questions[0];
 	bool is_good = question->status == FOUND || question->status == NOT_FOUND;
@@ -139,5 +139,5 @@ void transaction_note(struct transaction *transaction, const struct batch *batch
 		transaction->is_open = true;
 	else if (is_command(question->statement, "COMMIT") ||
 		 is_command(question->statement, "ROLLBACK"))
-		*transaction = (struct transaction){0};
+		*transaction = (struct transaction_state){0};
 }

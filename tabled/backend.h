@@ -219,15 +219,15 @@ void batch_clear(struct batch *batch);
  * back: what came next would be a half of it, or stand alone. So nothing is let through but
  * ROLLBACK; PostgreSQL does that by itself. Of a connection; zero at first.
  */
-struct transaction {
+struct transaction_state {
 	bool is_open; /* BEGIN was carried out, neither COMMIT nor ROLLBACK yet */
 	bool has_failed;
 };
 
 /* Whether the batch may be asked. If not, it has its answer: BROKEN. */
-bool transaction_allows(const struct transaction *transaction, struct batch *batch);
+bool transaction_allows(const struct transaction_state *transaction, struct batch *batch);
 
 /* Notes what came of a batch that is DONE. */
-void transaction_note(struct transaction *transaction, const struct batch *batch);
+void transaction_note(struct transaction_state *transaction, const struct batch *batch);
 
 #endif

@@ -1,14 +1,18 @@
 """
-Clients for tests of the daemon: connections that speak socketmap, tcp_table or control, and a
-configuration with one listener of each. What is not the test's subject is said here once.
+Clients for tests of the daemon: connections that speak socketmap, tcp_table, control or dict, and a
+configuration with one listener of each but the last. What is not the test's subject is said here once.
 
     with make_daemon(base_config()) as daemon, Client(daemon) as client:
         assert client.ask("echo", "hello").reply() == "OK echo-hello"
+
+    with DictClient(daemon, "demo") as client:
+        assert client.lookup("priv/quota/storage", "alice") == "12"
 """
 
 import contextlib
 import json
 import os
+import re
 import socket
 import sqlite3
 import struct
@@ -46,6 +50,7 @@ control { listen = "unix:@DIR@/control"  %s }
 SOCKETMAP = "unix:@DIR@/socketmap"
 TCP_TABLE = "unix:@DIR@/tcp_table"
 CONTROL = "unix:@DIR@/control"
+DICT = "unix:@DIR@/dict"
 
 
 def base_config(options="", query_timeout="20s"):
@@ -150,6 +155,173 @@ class Client:
 
     def __exit__(self, *_):
         self.close()
+
+
+TAB_ESCAPES = {"\0": "\x010", "\x01": "\x011", "\t": "\x01t", "\r": "\x01r", "\n": "\x01n"}
+TAB_LETTERS = {escape[1]: byte for byte, escape in TAB_ESCAPES.items()}
+
+
+def tab_escape(text):
+    """Dovecot's escaping of a field."""
+    return "".join(TAB_ESCAPES.get(byte, byte) for byte in text)
+
+
+def tab_decode(text):
+    return re.sub("\x01(.?)", lambda match: TAB_LETTERS.get(match[1], match[1]), text, flags=re.DOTALL)
+
+
+def tab_split(text):
+    return [tab_decode(field) for field in text.split("\t")]
+
+
+class DictError(Exception):
+    """The server has answered that it failed. `unsure`: a commit that may have been carried out."""
+
+    def __init__(self, text, unsure=False):
+        super().__init__(text)
+        self.unsure = unsure
+
+
+class DictCommand:
+    """A command that has replies. `times` are those of the last one, in seconds since 1970."""
+
+    def __init__(self, is_iteration):
+        self.is_iteration = is_iteration
+        self.number = None
+        self.replies = []  # lists of fields, decoded
+        self.finished = False
+        self.times = None
+
+
+class DictClient(Client):
+    """
+    A client of the dict protocol, as Dovecot's are: replies may overtake each other. Methods that
+    begin with `send_` return a DictCommand, for many at a time; the others wait for the replies.
+
+        with DictClient(daemon, "demo") as client:
+            transaction = client.begin("alice")
+            client.set(transaction, "priv/quota/storage", 12)
+            assert client.commit(transaction)
+    """
+
+    def __init__(self, daemon, dictionary, major=3, minor=2, user="", endpoint=DICT):
+        super().__init__(daemon, endpoint)
+        self.major = major
+        self.has_times = major >= 4 or minor >= 1
+        self.pending = []
+        self.transaction = 0
+        self.say(f"H{major}", minor, 0, user, dictionary)
+
+    def say(self, first, *fields):
+        """Sends a line; its first field begins with the command's letter."""
+        line = "\t".join(tab_escape(str(field)) for field in (first, *fields))
+        return self.send(line.encode() + b"\n")
+
+    def user_field(self, user):
+        """In major 2 the user is said once, in the hello."""
+        return [] if self.major == 2 else [user]
+
+    def send_command(self, first, *fields):
+        command = DictCommand(first.startswith("I"))
+        self.pending.append(command)
+        self.say(first, *fields)
+        return command
+
+    def send_lookup(self, key, user=""):
+        return self.send_command(f"L{key}", *self.user_field(user))
+
+    def send_iterate(self, path, user="", flags=0, max_rows=0):
+        return self.send_command(f"I{flags}", max_rows, path, *self.user_field(user))
+
+    def send_commit(self, transaction, asynchronous=False):
+        return self.send_command(f"{'D' if asynchronous else 'C'}{transaction}")
+
+    def receive(self):
+        """Takes one line from the server. Fails when the connection ends, since a reply is missing."""
+        line = self.line()
+        assert line is not None, "the connection ended before a reply"
+        if line.startswith("*"):
+            next(one for one in self.pending if one.number is None).number = int(line[1:])
+            return
+        command, fields = self.pending[0], tab_split(line)
+        if fields[0].startswith("+"):
+            command = next(one for one in self.pending if one.number == int(fields[0][1:]))
+            del fields[0]
+        self.take_reply(command, fields)
+
+    def take_reply(self, command, fields):
+        # A row has its key and its values, and no times.
+        is_row = fields[0].startswith("O") and command.is_iteration
+        if not is_row:
+            if self.has_times:
+                began, began_part, ended, ended_part = (int(field) for field in fields[-4:])
+                command.times = began + began_part / 1e6, ended + ended_part / 1e6
+                del fields[-4:]
+            command.finished = True
+            self.pending.remove(command)
+        command.replies.append(fields)
+
+    def wait(self, command):
+        """The replies to the command, all of them."""
+        while not command.finished:
+            self.receive()
+        return command.replies
+
+    def lookup(self, key, user=""):
+        """The value; a list if there are several; None if there is none."""
+        return self.lookup_result(self.send_lookup(key, user))
+
+    def lookup_result(self, command):
+        (reply,), = self.wait(command)
+        if reply.startswith("F"):
+            raise DictError(reply[1:])
+        if reply.startswith("M"):
+            return tab_split(reply[1:])
+        assert reply == "N" or reply.startswith("O"), reply
+        return None if reply == "N" else reply[1:]
+
+    def iterate(self, path, user="", flags=0, max_rows=0):
+        """The rows, each a key and a list of values."""
+        return self.iterate_result(self.send_iterate(path, user, flags, max_rows))
+
+    def iterate_result(self, command):
+        *rows, last = self.wait(command)
+        if last[0].startswith("F"):
+            raise DictError(last[0][1:])
+        assert last == [""], last
+        assert all(len(row) > 1 for row in rows), rows
+        return [(key[1:], values) for key, *values in rows]
+
+    def begin(self, user="", expire=0):
+        """The number of a new transaction."""
+        self.transaction += 1
+        fields = self.user_field(user) + ([expire] if self.major >= 4 else [])
+        self.say(f"B{self.transaction}", *fields)
+        return self.transaction
+
+    def set(self, transaction, key, value):
+        self.say(f"S{transaction}", key, value)
+
+    def unset(self, transaction, key):
+        self.say(f"U{transaction}", key)
+
+    def inc(self, transaction, key, difference):
+        self.say(f"A{transaction}", key, difference)
+
+    def rollback(self, transaction):
+        self.say(f"R{transaction}")
+
+    def commit(self, transaction, asynchronous=False):
+        """Whether every row was there that was to be incremented."""
+        return self.commit_result(self.send_commit(transaction, asynchronous), transaction)
+
+    def commit_result(self, command, transaction):
+        fields, = self.wait(command)
+        letter, number = fields[0].removeprefix("A")[:1], fields[0].removeprefix("A")[1:]
+        assert number == str(transaction) and letter in ("O", "N", "F", "W"), fields
+        if letter in ("F", "W"):
+            raise DictError(fields[1], unsure=letter == "W")
+        return letter == "O"
 
 
 class Flood:

@@ -325,7 +325,7 @@ END_TEST
 
 /* Transactions. */
 
-static struct transaction transaction;
+static struct transaction_state transaction;
 
 /* Carries out a command, or a statement if it is none, unless that is not allowed. */
 static enum status carry_out(const char *text, enum status status)
@@ -345,7 +345,7 @@ static enum status carry_out(const char *text, enum status status)
 
 START_TEST(a_transaction_that_fails)
 {
-	transaction = (struct transaction){0};
+	transaction = (struct transaction_state){0};
 	ck_assert_int_eq(carry_out("BEGIN", NOT_FOUND), NOT_FOUND);
 	ck_assert_int_eq(carry_out("UPDATE a", NOT_FOUND), NOT_FOUND);
 	ck_assert_int_eq(carry_out("SELECT a", FOUND), FOUND);
@@ -366,7 +366,7 @@ START_TEST(transactions_that_end)
 {
 	static const char *const ends[] = {"COMMIT", "ROLLBACK"};
 
-	transaction = (struct transaction){0};
+	transaction = (struct transaction_state){0};
 	for (int i = 0; i < 2; i++) {
 		ck_assert_int_eq(carry_out("BEGIN", NOT_FOUND), NOT_FOUND);
 		ck_assert_int_eq(carry_out(ends[i], NOT_FOUND), NOT_FOUND);

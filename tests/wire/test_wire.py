@@ -7,6 +7,7 @@ import fcntl
 import pathlib
 import re
 import socket
+import sqlite3
 import struct
 import termios
 import threading
@@ -25,6 +26,8 @@ ENDPOINTS = {
     'inet': 'inet:127.0.0.1:@PORT:inet@',
     'inet6': 'inet:[::1]:@PORT:inet6@',
 }
+# Seconds and microseconds, twice: when a command of the dict protocol came, and when it was answered.
+TIMES = re.compile(rb'(\t[1-9][0-9]*\t(0|[1-9][0-9]{0,5})){2}')
 WAYS = [
     ('unix', 'whole'), ('unix', 'bytes'), ('unix', 'pipelined'),
     ('inet', 'pipelined'), ('inet6', 'whole'),
@@ -45,6 +48,16 @@ def daemon_config(file):
     return file.config + listeners
 
 
+def make_daemon(file):
+    """A daemon for the file, with the database that its configuration may read."""
+    daemon = Daemon(daemon_config(file))
+    if file.sqlite:
+        database = sqlite3.connect(daemon.path('mail.db'))
+        database.executescript(file.sqlite)
+        database.close()
+    return daemon
+
+
 def shorten(data):
     return repr(data) if len(data) <= 300 else f'{data[:150]!r} … {data[-60:]!r} ({len(data)} bytes)'
 
@@ -56,6 +69,7 @@ class Client:
         self.connection = connection
         self.protocol = protocol
         self.input = b''
+        self.numbers = []  # lines of the dict protocol that came early
         self.may_hang_up = False
         connection.settimeout(PATIENCE)
 
@@ -128,9 +142,37 @@ class Client:
         assert self.take(1) == b',', f'no comma after {shorten(payload)}'
         return payload
 
+    def set_numbers_aside(self):
+        """
+        Lines that tell a command's number come when it is read, and so before replies to earlier
+        commands that are still being worked on.
+        """
+        while self.input.startswith(b'*') or (not self.input and self.receive()):
+            if not self.input.startswith(b'*'):
+                break
+            self.numbers.append(self.take_through(b'\n'))
+
+    def take_number(self, line):
+        if not self.numbers:
+            self.take_exactly(line)
+        elif self.numbers.pop(0) != line:
+            raise AssertionError(f'another number came than {line!r}')
+
+    def check_timed(self, reply):
+        got = self.take_reply()
+        assert got.startswith(reply) and TIMES.fullmatch(got[len(reply):]), \
+            f'{shorten(got)} came instead of {shorten(reply)} and the times'
+
     def check(self, step):
+        if self.protocol == 'dict' and step.kind in ('expect', 'timed', 'match'):
+            if step.kind == 'expect' and step.data.startswith(b'*'):
+                self.take_number(step.data)
+                return
+            self.set_numbers_aside()
         if step.kind == 'expect':
             self.take_exactly(step.data)
+        elif step.kind == 'timed':
+            self.check_timed(step.data)
         elif step.kind == 'match':
             got = self.take_reply().decode('utf-8', 'backslashreplace')
             assert step.data.fullmatch(got), f'{got!r} came instead of {step.data.pattern!r}'
@@ -138,6 +180,7 @@ class Client:
     def check_end(self):
         while self.receive():
             pass
+        assert not self.numbers, f'numbers came that were not expected: {self.numbers}'
         assert self.input == b'', f'more came than expected: {shorten(self.input)}'
 
 
@@ -192,7 +235,7 @@ def play(daemon, file, conversation, transport, way):
 @pytest.fixture(scope='module')
 def shared_daemon(request):
     """One daemon for all conversations of a file: none of them may disturb the next."""
-    with Daemon(daemon_config(FILES[request.param])) as daemon:
+    with make_daemon(FILES[request.param]) as daemon:
         yield daemon
 
 
@@ -227,7 +270,7 @@ def test_conversation(shared_daemon, file, conversation, transport, way):
 def test_conversation_with_log(file, conversation, transport, way):
     """Log lines are limited in rate, so each of these has a daemon of its own."""
     skip_without(transport)
-    with Daemon(daemon_config(file)) as daemon:
+    with make_daemon(file) as daemon:
         started = len(daemon.log())
         play(daemon, file, conversation, transport, way)
         for pattern in conversation.logs():

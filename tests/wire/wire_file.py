@@ -6,6 +6,10 @@ import re
 
 SIMPLE_ESCAPES = {'n': b'\n', 'r': b'\r', 't': b'\t', '\\': b'\\'}
 STEP = re.compile(r'(?P<kind>C:|C=|S:|S=|S~|closed|nothing|log~)(?: (?P<text>.*))?')
+PROTOCOLS = ('socketmap', 'tcp_table', 'control', 'dict')
+ALL_TRANSPORTS = ('unix', 'inet', 'inet6')
+# Stands for the times in a reply of the dict protocol: seconds and microseconds, twice.
+TIMES = '{times}'
 
 
 class WireError(Exception):
@@ -14,8 +18,9 @@ class WireError(Exception):
 
 @dataclasses.dataclass
 class Step:
-    kind: str      # send, expect, match, closed, nothing, log
+    kind: str      # send, expect, timed, match, closed, nothing, log
     data: object   # bytes; for match and log a regular expression; for the rest None
+                   # timed: the reply without its frame and the times at its end
 
 
 @dataclasses.dataclass
@@ -39,8 +44,9 @@ class WireFile:
     path: pathlib.Path
     protocol: str = ''
     listener: str = ''     # options of the listener, beside `listen`
-    transports: tuple = ('unix', 'inet', 'inet6')
+    transports: tuple = ()
     config: str = ''
+    sqlite: str = ''       # SQL that fills mail.db before the daemon starts
     conversations: list = dataclasses.field(default_factory=list)
 
 
@@ -80,6 +86,8 @@ def read_step(protocol, line):
         return Step(kind, None)
     if kind in ('S~', 'log~'):
         return Step('match' if kind == 'S~' else 'log', re.compile(text))
+    if kind == 'S:' and protocol == 'dict' and text.endswith(TIMES):
+        return Step('timed', unescape(text.removesuffix(TIMES)))
     data = unescape(text)
     if kind.endswith(':'):
         data = frame(protocol, data)
@@ -99,12 +107,12 @@ def check_conversation(conversation):
 class Reader:
     def __init__(self, path):
         self.file = WireFile(path)
-        self.in_config = False
+        self.block = None  # the header whose indented lines come now
 
     def header(self, line):
         name, _, value = line.partition(':')
-        if name == 'config' and not value.strip():
-            self.in_config = True
+        if name in ('config', 'sqlite') and not value.strip():
+            self.block = name
         elif name == 'protocol':
             self.file.protocol = value.strip()
         elif name == 'listener':
@@ -112,30 +120,35 @@ class Reader:
         elif name == 'transports':
             self.file.transports = tuple(value.split())
         else:
-            raise WireError(f'neither protocol:, listener:, transports: nor config: {line!r}')
+            raise WireError(
+                f'neither protocol:, listener:, transports:, sqlite: nor config: {line!r}')
 
     def line(self, line):
-        if self.in_config and (line.startswith('    ') or not line.strip()):
-            self.file.config += expand_repeats(line) + '\n'
+        if self.block and (line.startswith('    ') or not line.strip()):
+            text = getattr(self.file, self.block) + expand_repeats(line) + '\n'
+            setattr(self.file, self.block, text)
             return
         if not line.strip() or line.startswith('#'):
             return
         if line.startswith('== '):
-            self.in_config = False
+            self.block = None
             self.file.conversations.append(Conversation(line[3:], []))
         elif self.file.conversations:
             steps = self.file.conversations[-1].steps
             steps.append(read_step(self.file.protocol, line))
         else:
-            self.in_config = False
+            self.block = None
             self.header(line)
 
     def finish(self):
         titles = [conversation.title for conversation in self.file.conversations]
         if not titles or len(set(titles)) != len(titles):
             raise WireError('no conversations, or two with one title')
-        if self.file.protocol not in ('socketmap', 'tcp_table', 'control'):
+        if self.file.protocol not in PROTOCOLS:
             raise WireError(f'unknown protocol {self.file.protocol!r}')
+        if not self.file.transports:
+            # Dovecot reaches dictionaries by Unix sockets only.
+            self.file.transports = ('unix',) if self.file.protocol == 'dict' else ALL_TRANSPORTS
         for conversation in self.file.conversations:
             check_conversation(conversation)
         return self.file
