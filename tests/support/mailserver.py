@@ -103,6 +103,17 @@ class HostedDaemon(Daemon):
         """The files go with the machine."""
 
 
+class _Imap(imaplib.IMAP4):
+    """On a connection that is there."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        super().__init__()
+
+    def _create_socket(self, timeout):
+        return self._connection
+
+
 class MailServer:
     """Runs between `with` and its end."""
 
@@ -251,10 +262,10 @@ class MailServer:
             connection = self.trust().wrap_socket(connection, server_hostname=NAME)
         return SmtpClient(port, connection=connection, trust=self.trust(), name=NAME)
 
-    def imap(self, user, password):
+    def imap(self, user, password, source):
         """A client who has logged in by TLS; imaplib's error if he may not."""
-        with self.network.outside():
-            client = imaplib.IMAP4_SSL(SERVER, 993, ssl_context=self.trust(), timeout=60)
+        connection = self.trust().wrap_socket(self._connection(993, source=source), server_hostname=NAME)
+        client = _Imap(connection)
         try:
             client.login(user, password)
         except BaseException:
@@ -270,3 +281,7 @@ class MailServer:
         home = self.machine.path("/home/vmail") / domain / local / "Maildir"
         return [path.read_text(errors="replace") for part in ("new", "cur") for path in (home / part).glob("*")
                 if not path.name.startswith(".")]
+
+    def users(self):
+        """Who has a mailbox, or had one."""
+        return [f"{home.name}@{home.parent.name}" for home in self.machine.path("/home/vmail").glob("*/*")]

@@ -19,7 +19,7 @@ from support.postfix import wait_until
 ADDRESS = "192.0.2.53"
 MX = "192.0.2.26"             # takes mail for elsewhere.example and all others outside
 NAMELESS = "203.0.113.250"    # a client without a name
-OUR_DOMAINS = ("example.com", "example.net", "example.org", "bulk.example", "moved.example")
+OUR_DOMAINS = ("example.com", "example.net", "example.org", "bulk.example", "branch.example")
 # What else sends mail: domain: what it says about its senders (SPF).
 SENDERS = {
     "elsewhere.example": "v=spf1 ip4:203.0.113.0/24 ip4:198.51.100.0/24 ip4:198.18.0.0/22 -all",
@@ -30,6 +30,7 @@ SENDERS = {
     "shady.badtld": None,
     "listed.example": None,
     "unlisted.example": None,
+    "far.example": None,
 }
 
 

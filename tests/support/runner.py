@@ -152,7 +152,12 @@ def suite_wire():
 
 def suite_e2e():
     """The daemon beside real Postfix, and what happens when its database has a bad day."""
-    return pytest(BUILD, 'tests/e2e')
+    return pytest(BUILD, 'tests/e2e', '--ignore=tests/e2e/mailserver')
+
+
+def suite_mailserver():
+    """The whole mail server, with the shipped files, on a host of its own: what its users and strangers see."""
+    return pytest(BUILD, 'tests/e2e/mailserver')
 
 
 def suite_workers():
@@ -288,6 +293,7 @@ SUITES = {
     'unit': suite_unit,
     'wire': suite_wire,
     'e2e': suite_e2e,
+    'mailserver': suite_mailserver,
     'workers': suite_workers,
     'bench': suite_bench,
     'quickstart': suite_quickstart,
