@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "command.h"
 #include "config.h"
+#include "dict.h"
 #include "feed.h"
 #include "schema.h"
 
@@ -250,6 +251,11 @@ static const struct {
 		"  cache [--json]               what the cache has, and its hottest keys\n"},
 	{"flush", run_flush, NULL,
 		"  flush [MAP [KEY]]            has the cache forget a key, a map or everything\n"},
+	{"dict", run_dict, NULL,
+		"  dict get|unset [-u USER] DICTIONARY KEY  a dictionary's key: looks it up, or "
+		"removes it\n"
+		"  dict set|inc [-u USER] DICTIONARY KEY VALUE   writes a value, or adds to it\n"
+		"  dict iter [-u USER] [--recurse] DICTIONARY PATH   lists keys and values\n"},
 	{"feed", NULL, feed_run,
 		"  feed install [--dry-run] SOURCE   makes the triggers of the change feed\n"
 		"  feed remove [--dry-run] SOURCE    takes them away\n"

@@ -39,7 +39,7 @@ CREATE TABLE domain (
 -- Accounts. The user name is the address. Postfix needs no more than that; the rest is for Dovecot:
 --   * password is what `doveadm pw` prints; without {SCHEME} it is a hash of crypt(3). NULL: no login.
 --   * quota is in bytes, 0 for no limit.
---   * home, uid, gid and mail (mail_location) are NULL where those of dovecot.conf hold.
+--   * home, uid, gid and mail (its mail_location) are NULL where those of dovecot.conf hold.
 --   * host is another server that has the mailbox: logins are passed on to it.
 --   * allow_nets is where logins may come from: '192.0.2.0/24,2001:db8::/32'. Where all others are kept
 --     out, an account may have nopassword = 1.

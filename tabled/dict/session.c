@@ -46,7 +46,7 @@ struct dict_session {
 	struct buf user; /* of the hello */
 	uint32_t last_number;
 	struct command *commands; /* list, oldest first */
-	size_t pending;
+	size_t pending, commits;
 	struct open_transaction *transactions; /* hash by id */
 	bool is_busy; /* inside a call of the client's: he looks at `out` himself afterwards */
 };
@@ -70,6 +70,11 @@ static void free_if_over(struct dict_session *session)
 size_t dict_session_pending(const struct dict_session *session)
 {
 	return session->pending;
+}
+
+bool dict_session_commits(const struct dict_session *session)
+{
+	return session->commits;
 }
 
 /* --- Replies */
@@ -283,6 +288,7 @@ static void on_committed(void *owner, const struct reply *reply)
 		[UNSURE] = DICT_COMMIT_UNSURE};
 	struct command *command = owner;
 
+	command->session->commits--;
 	if (is_lost(command))
 		return;
 	command->times.ended = clock_wall_us();
@@ -360,6 +366,7 @@ static int commit(const struct call *call, struct open_transaction *transaction,
 
 	command->transaction = transaction->id;
 	command->asynchronous = asynchronous;
+	call->session->commits++;
 	dictionary_commit(call->engine, call->dictionary, take_changes(call->session, transaction),
 		call->now, on_committed, command);
 	return 0;

@@ -151,7 +151,7 @@ def test_all_users(site):
 def test_user_fields(site):
     at_home = {"uid": "8", "gid": "8", "home": f"{site.dovecot.mail}/example.com/alice", "mail": "maildir:~/Maildir"}
     assert site.user(ALICE) == {**at_home, "quota_rule": "*:bytes=1000000000"}
-    assert site.user("ALICE@Example.com") == site.user(ALICE)
+    assert site.user("ALICE@Example.com") == {**site.user(ALICE), "user": ALICE}
     assert site.user("moved@example.com") == {"uid": "1001", "gid": "1002", "home": "/srv/moved", "mail": "mdbox:~/box",
                                               "quota_rule": "*:bytes=0"}
     # May he not log in by any protocol, his mail has a place all the same.
@@ -300,7 +300,7 @@ def test_quota(site):
     for number in range(3):
         assert site.dovecot.deliver(name, message(f"message {number}", 5000))[0] == 250
     shown = quota_shown(site, name)
-    assert shown["MESSAGE"][0] == 3 and 15000 / 1024 < shown["STORAGE"][0] < 20 and shown["STORAGE"][1] == 976
+    assert shown["MESSAGE"][0] == 3 and 15000 / 1024 < shown["STORAGE"][0] < 20 and shown["STORAGE"][1] == 977
     site.becomes(f"SELECT messages, bytes / 1024 > 10 FROM quota WHERE username = '{name}'",
                  [["3", {"pgsql": "t"}.get(site.database.kind, "1")]])
     client = site.dovecot.imap(name, "secret")
@@ -399,7 +399,7 @@ def test_metadata(site):
     metadata("set", "INBOX", "/shared/vendor/one/two", "")
     assert metadata("get", "INBOX", "/private/comment") == "my own\ttab"
     assert metadata("get", "INBOX", "/shared/comment") == "for all"
-    assert "/shared/comment" in metadata("list", "INBOX", "/shared/")
+    assert {"comment", "vendor/one/two"} <= set(metadata("list", "INBOX", "/shared/").splitlines())
     guid = site.rows("SELECT mailbox_guid FROM shared_metadata WHERE entry = 'comment'")[0][0]
     assert re.fullmatch("[0-9a-f]{32}", guid)
     assert site.rows(f"SELECT username, value FROM private_metadata WHERE mailbox_guid = '{guid}'") == [
@@ -408,7 +408,7 @@ def test_metadata(site):
     assert site.rows("SELECT * FROM private_metadata") == []
     assert site.number("SELECT count(*) FROM shared_metadata") == 2
     client = site.dovecot.imap(ALICE, WONDERLAND)
-    assert "METADATA" in client.capabilities
+    assert b" METADATA " in client.capability()[1][0]
     client.logout()
 
 
@@ -430,8 +430,8 @@ def test_sieve(site):
         return subject in found
 
     assert delivered_to("INBOX", "sort me: before")
-    use('require ["fileinto"];\nif header :contains "subject" "sort" { fileinto "Junk"; }\n')
-    assert delivered_to("Junk", "sort me: one")
+    use('require ["fileinto"];\nif header :contains "subject" "sort" { fileinto "Drafts"; }\n')
+    assert delivered_to("Drafts", "sort me: one")
     assert delivered_to("INBOX", "leave me")
     use('require ["fileinto"];\nif header :contains "subject" "sort" { fileinto "Trash"; }\n')
     assert delivered_to("Trash", "sort me: two")
@@ -486,7 +486,7 @@ def test_dict_iter(site):
     def rows(dictionary, prefix, *options):
         done = site.dovecot.dict(dictionary, "iter", *options, prefix, user=ALICE)
         assert done.status == OK, done
-        return sorted(tuple(line.split("\t")) for line in done.lines() if line)
+        return sorted(tuple(line.split("\t")) for line in done.lines()[1:])
 
     assert rows("last_login", "shared/last-login/") == sorted(
         (f"shared/last-login/{name}", str(number)) for number, name in enumerate(people))

@@ -163,7 +163,8 @@ class Dovecot:
         for shipped, ours in (("/etc/dovecot/", f"{self.config.parent}/"), ("/run/tabled/dict", str(self.dict_socket)),
                               ("/var/spool/postfix/private/", f"{self.private}/"),
                               ("/etc/ssl/certs/ssl-cert-snakeoil.pem", f"{self.root}/cert.pem"),
-                              ("/etc/ssl/private/ssl-cert-snakeoil.key", f"{self.root}/key.pem")):
+                              ("/etc/ssl/private/ssl-cert-snakeoil.key", f"{self.root}/key.pem"),
+                              ("uid=vmail gid=vmail home=/home/vmail/", f"uid={MAIL_USER} gid={MAIL_USER} home={self.mail}/")):
             text = text.replace(shipped, ours)
         return text
 
@@ -181,9 +182,9 @@ class Dovecot:
 
         return (f"base_dir = {self.root}/run\nstate_dir = {self.root}/state\n"
                 f"log_path = {self.log}\nauth_verbose = yes\n"
-                f"mail_uid = {MAIL_USER}\nmail_gid = {MAIL_USER}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n"
-                f"mail_home = {self.mail}/%d/%n\n"
-                "auth_failure_delay = 0\n"
+                "first_valid_uid = 1\nfirst_valid_gid = 1\n"
+                # All come from one address, and some fail: nobody is to wait for that.
+                "auth_failure_delay = 0\nservice anvil {\n\tunix_listener anvil-auth-penalty {\n\t\tmode = 0\n\t}\n}\n"
                 + login("imap", self.imap_port) + login("pop3", self.pop3_port))
 
     # --- The process
@@ -231,7 +232,7 @@ class Dovecot:
         options = [argument for argument in arguments if str(argument) in ("-1", "-R", "-V")]
         rest = [argument for argument in arguments if argument not in options]
         whose = ["-u", user] if user else []
-        return self.doveadm("dict", word, *whose, *options, f"proxy:{self.dict_socket}:{dictionary}", *rest)
+        return self.doveadm("dict", word, *whose, *options, "--", f"proxy:{self.dict_socket}:{dictionary}", *rest)
 
     def imap(self, user, password, tls=False):
         """A client who has logged in; imaplib's error if he may not."""
@@ -258,7 +259,7 @@ class Dovecot:
     def deliver(self, recipient, text, sender="writer@elsewhere.example"):
         """Hands a message over as Postfix would. Returns the reply that decides: (code, text)."""
         with smtplib.LMTP(str(self.lmtp_socket)) as client:
-            client.lhlo("mail.example.com")
+            client.ehlo("mail.example.com")
             client.mail(sender)
             code, reply = client.rcpt(recipient)
             if code == 250:
