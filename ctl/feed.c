@@ -49,8 +49,7 @@ static char *cell_text(const struct rows *rows, size_t row, size_t column)
  */
 static bool is_of(const struct feed *feed, const struct table *table)
 {
-	return !table->form_parts &&
-	       &feed->config->catalog->sources[table->source] == feed->source;
+	return !table->form_parts && &feed->config->catalog->sources[table->source] == feed->source;
 }
 
 static void gather(struct feed *feed)

@@ -1,6 +1,7 @@
 /*
  * tabledctl: talks to a running tabled by its control socket. A command is one row in `commands`.
  */
+#include "account.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -256,6 +257,23 @@ static const struct {
 		"removes it\n"
 		"  dict set|inc [-u USER] DICTIONARY KEY VALUE   writes a value, or adds to it\n"
 		"  dict iter [-u USER] [--recurse] DICTIONARY PATH   lists keys and values\n"},
+	{"domain", NULL, domain_run,
+		"  domain add|change DOMAIN [--active yes|no] [--backup-mx yes|no]\n"
+		"         [--transport TEXT] [--description TEXT]\n"
+		"  domain list | show DOMAIN [--json]   domains, and what they have\n"
+		"  domain delete [--force] DOMAIN       --force: with all that is in it\n"},
+	{"mailbox", NULL, mailbox_run,
+		"  mailbox add|change ADDRESS [--password | --no-password] [--scheme SCHEME]\n"
+		"          [--quota SIZE] [--name TEXT] [--active yes|no] [--imap yes|no]\n"
+		"          [--pop3 yes|no] [--smtp yes|no] [--sieve yes|no] [--allow-nets LIST]\n"
+		"          [--home PATH] [--uid N] [--gid N] [--mail LOCATION] [--host HOST]\n"
+		"  mailbox list [DOMAIN] | show ADDRESS [--json]   accounts\n"
+		"  mailbox delete ADDRESS\n"},
+	{"alias", NULL, alias_run,
+		"  alias add [--force] ADDRESS GOTO... [--active yes|no] [--expires TIME]\n"
+		"  alias change ADDRESS [GOTO...] [--active yes|no] [--expires TIME]\n"
+		"  alias list [DOMAIN] | show ADDRESS [--json]     where mail goes instead\n"
+		"  alias delete ADDRESS [GOTO...]\n"},
 	{"feed", NULL, feed_run,
 		"  feed install [--dry-run] SOURCE   makes the triggers of the change feed\n"
 		"  feed remove [--dry-run] SOURCE    takes them away\n"
@@ -276,6 +294,7 @@ static void print_usage(FILE *out)
 	fputs("options:\n"
 	      "  -c FILE    the configuration of tabled, to find its control socket\n"
 	      "             (default: " DEFAULT_PATH ")\n"
+	      "  --source NAME   of domain, mailbox and alias: the database, if there are several\n"
 	      "  -s SOCKET  the control socket itself: unix:/path, inet:host:port or /path\n"
 	      "exit status: 0 found (or done), 1 not found, 2 error\n",
 		out);

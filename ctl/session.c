@@ -1,6 +1,7 @@
 #include "ctl/session.h"
 
 #include "ctl/command.h"
+#include "engine/sql.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,10 @@ int session_connect(struct session *session, bool for_writing, struct error *why
 {
 	struct error inner;
 
-	if (database_open(&session->database, session->source, for_writing, &inner) == 0)
+	/* Times are in UTC to us. */
+	if (database_open(&session->database, session->source, for_writing, &inner) == 0 &&
+		(!sql_is_mysql(session_dialect(session)) ||
+			database_do(&session->database, "SET time_zone = '+00:00'", &inner) == 0))
 		return 0;
 	return error_set(why, "source %s: %s", session->source->name, inner.text);
 }

@@ -4,6 +4,8 @@ date; domains, mailboxes and aliases; all rows moved to another database and com
 """
 
 import json
+import os
+import pty
 import re
 import subprocess
 
@@ -257,3 +259,249 @@ def test_dry_run_is_for_the_databases_own_program(make, kind):
 def test_schema_arguments(tmp_path, arguments, reason):
     ctl = Ctl(tmp_path / "c", f'sqlite mail {{ path = "{tmp_path}/new.db" }}\nmemory memory {{ rows = {{ "a b c" }} }}\n')
     assert reason in ctl.fails(*arguments)
+
+
+# --- domain, mailbox, alias
+
+@pytest.fixture(scope="module", params=ENGINES)
+def served(request, fresh_database, tmp_path_factory):
+    """A database with our tables, for tests that keep to domains of their own; and its Ctl."""
+    directory = tmp_path_factory.mktemp("admin")
+    database = fresh_database(request.param, "admin_served", directory)
+    ctl = Ctl(directory / "tabled.conf", source(database))
+    ctl("schema", "init")
+    ctl.directory, ctl.database = directory, database
+    return ctl
+
+
+def test_domain(served):
+    served("domain", "add", "One.Example", "--transport", "smtp:[192.0.2.1]", "--description=it's \"one\" \\ ü")
+    served("domain", "add", "backup.example", "--backup-mx", "yes")
+    assert served.json("domain", "show", "ONE.example") == {
+        "domain": "one.example", "active": True, "backup_mx": False, "transport": "smtp:[192.0.2.1]",
+        "description": "it's \"one\" \\ ü", "mailboxes": 0, "aliases": 0}
+    served("domain", "change", "one.example", "--active", "no", "--transport", "")
+    shown = served.json("domain", "show", "one.example")
+    assert (shown["active"], shown["transport"]) == (False, None)
+    listed = {row["domain"]: row for row in served.json("domain", "list")}
+    assert listed["backup.example"]["backup_mx"] and "transport" not in listed["one.example"]
+    assert "one.example\tno\tno\t0\t0\n" in served("domain", "list")
+    served("domain", "delete", "one.example")
+    assert served.fails("domain", "show", "one.example", status=1) == "tabledctl: there is no domain one.example\n"
+    for verb in (("change", "one.example", "--active", "yes"), ("delete", "one.example")):
+        assert "there is no domain one.example" in served.fails("domain", *verb, status=1)
+
+
+@pytest.mark.parametrize("name", ["", ".", "a..b", "a.", ".a", "a b", "a@b", "a,b", "a\tb", "*", "x" * 256, "é" * 250 + ".abcdef"])
+def test_no_domains(served, name):
+    served.fails("domain", "add", "--", name)
+
+
+def test_a_domain_is_of_one_class(served):
+    served("domain", "add", "class.example")
+    served.database.execute("INSERT INTO alias_domain (alias_domain, target_domain) VALUES ('also.example', 'class.example');\n"
+                            "INSERT INTO relay_domain (domain) VALUES ('relay.example');")
+    assert "there is a domain class.example already" in served.fails("domain", "add", "Class.Example")
+    assert "another name of class.example" in served.fails("domain", "add", "also.example")
+    assert "relayed for" in served.fails("domain", "add", "relay.example")
+    assert "another name of class.example" in served.fails("mailbox", "add", "x@also.example", "--no-password")
+    assert "another name of class.example" in served.fails("alias", "add", "x@also.example", "a@elsewhere.example")
+    assert "1 alias domains: --force deletes them" in served.fails("domain", "delete", "class.example")
+    assert "with it 1 alias domains" in served("domain", "delete", "class.example", "--force")
+
+
+def test_mailbox(served):
+    served("domain", "add", "box.example")
+    served("mailbox", "add", "Alice@BOX.example", "--quota", "1.5G", "--name", "Alice", "--imap", "no", "--uid", "1000",
+           text="s3cret\n")
+    shown = served.json("mailbox", "show", "alice@box.example")
+    assert shown == {
+        "mailbox": "alice@box.example", "active": True, "name": "Alice", "quota": 3 << 29, "used": None, "messages": None,
+        "password": "{CRYPT}", "imap": False, "pop3": True, "smtp": True, "sieve": True, "allow_nets": None, "home": None,
+        "uid": 1000, "gid": None, "mail": None, "host": None}
+    assert "quota: 1536M\n" in served("mailbox", "show", "alice@box.example")
+    assert served("mailbox", "list", "box.example") == "alice@box.example\tyes\tAlice\t1536M\t-\n"
+    assert "there is a mailbox alice@box.example already" in served.fails("mailbox", "add", "alice@Box.example", "--no-password")
+    served("mailbox", "change", "ALICE@box.example", "--quota", "none", "--imap", "yes", "--uid", "", "--no-password")
+    shown = served.json("mailbox", "show", "alice@box.example")
+    assert [shown[name] for name in ("quota", "imap", "uid", "password")] == [0, True, None, None]
+    served.database.execute("INSERT INTO quota (username, bytes, messages) VALUES ('alice@box.example', 2048, 3);")
+    assert served.json("mailbox", "show", "alice@box.example")["used"] == 2048
+    assert "box.example has 1 mailboxes: --force deletes them, too" in served.fails("domain", "delete", "box.example")
+    served("mailbox", "delete", "Alice@box.example")
+    assert "there is no mailbox" in served.fails("mailbox", "delete", "alice@box.example", status=1)
+    assert served.database.execute("SELECT count(*) FROM quota;") == "0\n"
+    served("domain", "delete", "box.example")
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (("add", "x@nowhere.example"), "nowhere.example is none of our domains: tabledctl domain add nowhere.example"),
+    (("add", "x"), '"x" is no address'),
+    (("add", "@x.example"), "is no address"),
+    (("add", "a b@x.example"), "wants quotes"),
+    (("add", "x@x..example"), "is no domain"),
+    (("add", "x@x.example", "--quota", "2X"), "--quota: 2X is no size"),
+    (("add", "x@x.example", "--quota", "-1"), "--quota: -1 is no size"),
+    (("add", "x@x.example", "--imap", "maybe"), "--imap maybe: say yes or no"),
+    (("add", "x@x.example", "--uid", "root"), "that is no number"),
+    (("add", "x@x.example", "--scheme", "md5"), "there are yescrypt, bcrypt and argon2id"),
+    (("add", "x@x.example", "--no-password", "--scheme", "bcrypt"), "--scheme is for a password that is read"),
+    (("add", "x@x.example", "--password", "--no-password"), "contradict"),
+    (("add", "x@x.example", "--colour", "red"), "there is no option --colour here"),
+    (("add", "x@x.example", "--quota"), "--quota needs a value"),
+    (("add",), "too few words"),
+    (("add", "x@x.example", "secret"), "too many words"),
+    (("show", "x@x.example", "--quota", "1"), "--quota says nothing to mailbox show"),
+    (("change", "x@x.example"), "there is nothing to change"),
+    (("frob",), "mailbox add|list|show|change|delete"),
+    ((), "mailbox add|list|show|change|delete"),
+    (("list", "--source", "gone"), 'there is no source "gone"'),
+])
+def test_mailbox_mistakes(served, arguments, reason):
+    assert reason in served.fails("mailbox", *arguments, text="x\n")
+
+
+@pytest.mark.parametrize("scheme", ["yescrypt", "bcrypt", "argon2id"])
+@pytest.mark.parametrize("password", ["secret", "with 'quotes' and \\ blanks ", "grün🙂", "x" * 72])
+def test_dovecot_verifies_passwords(tmp_path, scheme, password):
+    database = databases.Sqlite(tmp_path / "mail.db")
+    ctl = Ctl(tmp_path / "c", source(database))
+    ctl("schema", "init")
+    ctl("domain", "add", "x.example")
+    ctl("mailbox", "add", "a@x.example", "--scheme", scheme, text=f"{password}\n")
+    ctl("mailbox", "add", "b@x.example", "--scheme", scheme, text=password)
+    first, second = database.execute("SELECT password FROM mailbox ORDER BY username;").split()
+    assert first != second
+    for value in (first, second):
+        for given, status in ((password, 0), (password + "x", 1) if len(password) < 72 else ("y" * 72, 1)):
+            done = subprocess.run(["doveadm", "pw", "-t", value, "-p", given], capture_output=True, check=False,
+                                  timeout=PATIENCE)
+            assert (done.returncode != 0) == bool(status), done
+    assert first not in ctl("mailbox", "show", "a@x.example")
+
+
+@pytest.mark.parametrize("text, reason", [
+    ("", "there is no password"), ("\n", "there is no password"), ("x" * 512 + "\n", "at most 511 bytes"),
+    ("a\0b\n", "there is a NUL in the password"), ("x" * 73 + "\n", "at most 72 bytes")])
+def test_no_passwords(tmp_path, text, reason):
+    database = databases.Sqlite(tmp_path / "mail.db")
+    ctl = Ctl(tmp_path / "c", source(database))
+    ctl("schema", "init")
+    ctl("domain", "add", "x.example")
+    assert reason in ctl.fails("mailbox", "add", "a@x.example", "--scheme", "bcrypt", text=text)
+    assert database.execute("SELECT count(*) FROM mailbox;") == "0\n"
+
+
+def typed(ctl, lines, *arguments):
+    """Runs it on a terminal where somebody types the lines, each after a prompt. The status, and what was shown."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(program("tabledctl"), ["tabledctl", "-c", str(ctl.path), *arguments])
+    shown = b""
+    for line in lines:
+        while not shown.endswith(b": "):
+            shown += os.read(terminal, 1000)
+        os.write(terminal, line.encode() + b"\n")
+        shown += os.read(terminal, 1000)
+    while True:
+        try:
+            part = os.read(terminal, 1000)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_password_at_a_terminal(tmp_path):
+    database = databases.Sqlite(tmp_path / "mail.db")
+    ctl = Ctl(tmp_path / "c", source(database))
+    ctl("schema", "init")
+    ctl("domain", "add", "x.example")
+    status, shown = typed(ctl, ["s3cret", "s3cret"], "mailbox", "add", "a@x.example")
+    assert (status, shown.replace("\r", "")) == (0, "New password: \nOnce more: \n")
+    status, shown = typed(ctl, ["s3cret", "other"], "mailbox", "change", "a@x.example", "--password")
+    assert status == 2 and "the two are not the same" in shown and "s3cret" not in shown
+
+
+def test_alias(served):
+    served("domain", "add", "list.example")
+    served("domain", "add", "held.example", "--backup-mx", "yes")
+    served("mailbox", "add", "bob@list.example", "--no-password")
+    assert "an alias to nowhere: nobody@list.example" in served.fails(
+        "alias", "add", "team@list.example", "bob@list.example", "Nobody@List.example")
+    # All or nothing.
+    assert "there is no alias" in served.fails("alias", "show", "team@list.example", status=1)
+    served("alias", "add", "Team@List.Example", "Bob@List.Example", "bob+x@list.example", "Joe@Elsewhere.example",
+           "x@held.example", "--expires", "2030-12-31 18:00")
+    rows = served.json("alias", "show", "team@list.example")
+    assert [row["goto"] for row in rows] == ["Joe@Elsewhere.example", "bob+x@list.example", "bob@list.example", "x@held.example"]
+    assert {row["expires"] for row in rows} == {"2030-12-31 18:00:00"}
+    assert "leads to bob@list.example already" in served.fails("alias", "add", "team@list.example", "bob@list.example")
+    served("alias", "change", "team@list.example", "bob@list.example", "--expires", "never", "--active", "no")
+    assert served("alias", "list", "list.example").splitlines()[2] == "team@list.example\tbob@list.example\tno\tnever"
+    served("alias", "add", "second@list.example", "team@list.example")
+    assert "does not lead to x@y.example" in served.fails("alias", "delete", "team@list.example", "x@y.example", status=1)
+    served("alias", "delete", "team@list.example", "bob@list.example", "x@held.example")
+    assert len(served.json("alias", "show", "team@list.example")) == 2
+    assert "note: 1 aliases still lead to" not in served.run("mailbox", "delete", "bob@list.example").stderr
+    served("alias", "delete", "team@list.example")
+    assert "there is no alias" in served.fails("alias", "delete", "team@list.example", status=1)
+    assert "there is no alias" in served.fails("alias", "change", "team@list.example", "--active", "no", status=1)
+    served("alias", "add", "team@list.example", "gone@list.example", "--force")
+    # With a catch-all everybody is somebody.
+    served("alias", "add", "@list.example", "x@elsewhere.example")
+    served("alias", "add", "other@list.example", "nobody@list.example")
+    assert "with it 4 aliases" in served("domain", "delete", "--force", "list.example")
+
+
+def test_alias_by_another_name_of_a_domain(served):
+    served("domain", "add", "real.example")
+    served("mailbox", "add", "eve@real.example", "--no-password")
+    served.database.execute("INSERT INTO alias_domain (alias_domain, target_domain) VALUES ('name.example', 'real.example');")
+    served("alias", "add", "a@real.example", "EVE@name.example")
+    assert "to nowhere" in served.fails("alias", "add", "b@real.example", "adam@name.example")
+    note = served.run("alias", "add", "eve@real.example", "x@elsewhere.example")
+    assert note.returncode == 0 and "there is a mailbox eve@real.example, which gets no mail now" in note.stderr
+    served("domain", "delete", "--force", "real.example")
+
+
+@pytest.mark.parametrize("time", ["tomorrow", "2030-02-31", "2030-13-01", "31.12.2030", "30", "-1d", "2030-12-31x", "1999999d9"])
+def test_no_times(served, time):
+    assert "is no time" in served.fails("alias", "add", "x@x.example", "y@y.example", f"--expires={time}")
+
+
+def test_expired_aliases_are_not_answered(served):
+    """By the shipped queries, once the daemon asks."""
+    served("domain", "add", "soon.example")
+    served("alias", "add", "old@soon.example", "x@elsewhere.example", "--expires", "2001-01-01")
+    served("alias", "add", "new@soon.example", "x@elsewhere.example", "--expires", "30d")
+    found = served.database.execute("SELECT address FROM alias WHERE domain = 'soon.example' AND active = 1 AND "
+                                    "(expires IS NULL OR expires > CURRENT_TIMESTAMP);")
+    assert found == "new@soon.example\n"
+    served("domain", "delete", "--force", "soon.example")
+
+
+def test_values_are_never_sql(served):
+    name = "'; DROP TABLE alias; -- \\' \" %s $1 ?"
+    served("domain", "add", "quoted.example", "--description", name)
+    assert served.json("domain", "show", "quoted.example")["description"] == name
+    served("mailbox", "add", "o'neil@quoted.example", "--no-password", "--name", name)
+    served("alias", "add", '"john \\" doe"@quoted.example', "o'neil@quoted.example")
+    assert served.json("mailbox", "show", "o'neil@quoted.example")["name"] == name
+    assert served.json("alias", "list", "quoted.example")[0]["alias"] == '"john \\" doe"@quoted.example'
+    served("domain", "delete", "--force", "quoted.example")
+
+
+def test_the_usual_source_is_that_of_our_domains(tmp_path):
+    database = databases.Sqlite(tmp_path / "mail.db")
+    config = source(database) + 'memory other { rows = { "a b c" } }\n'
+    ctl = Ctl(tmp_path / "c", config)
+    ctl("schema", "init", "mail")
+    assert "say which by --source" in ctl.fails("domain", "list")
+    assert ctl("domain", "list", "--source", "mail") == ""
+    ctl = Ctl(tmp_path / "c", config + "map virtual_mailbox_domains { source = mail  "
+              "query = \"SELECT domain FROM domain WHERE domain = '%s'\" }\n")
+    assert ctl("domain", "list") == ""
