@@ -7,7 +7,9 @@
 #include "base/utf8.h"
 #include "cache.h"
 #include "command.h"
+#include "compare.h"
 #include "config.h"
+#include "copy.h"
 #include "dict.h"
 #include "feed.h"
 #include "schema.h"
@@ -274,6 +276,10 @@ static const struct {
 		"  alias change ADDRESS [GOTO...] [--active yes|no] [--expires TIME]\n"
 		"  alias list [DOMAIN] | show ADDRESS [--json]     where mail goes instead\n"
 		"  alias delete ADDRESS [GOTO...]\n"},
+	{"copy", NULL, copy_run,
+		"  copy [--replace] [--progress] FROM TO   moves all rows to another source\n"},
+	{"compare", NULL, compare_run,
+		"  compare [--progress] FROM TO            asks both all maps for all keys\n"},
 	{"feed", NULL, feed_run,
 		"  feed install [--dry-run] SOURCE   makes the triggers of the change feed\n"
 		"  feed remove [--dry-run] SOURCE    takes them away\n"

@@ -11,8 +11,8 @@ import subprocess
 
 import pytest
 
-from e2e.test_schema import FILES, SCHEMA, columns, keys
-from support import databases
+from e2e.test_schema import BACKSLASH, FILES, MORE, SCHEMA, columns, keys
+from support import databases, postfix
 from support.daemon import program, sanitizer_environment
 from support.databases import insertion
 
@@ -505,3 +505,115 @@ def test_the_usual_source_is_that_of_our_domains(tmp_path):
     ctl = Ctl(tmp_path / "c", config + "map virtual_mailbox_domains { source = mail  "
               "query = \"SELECT domain FROM domain WHERE domain = '%s'\" }\n")
     assert ctl("domain", "list") == ""
+
+
+# --- copy, compare
+
+ALL = [(one, other) for one in ENGINES for other in ENGINES if one != other]
+
+
+def fill(database):
+    """What is awkward to write, in every table."""
+    database.load_file(SCHEMA / "sample.sql")
+    database.execute(MORE)
+    database.execute(insertion(database.kind, "mailbox", {"username": BACKSLASH}))
+    script = "require [\"fileinto\"];\r\n# \\ ' \" \t %s $1 ? ü 🙂\n" * 20
+    database.execute(insertion(database.kind, "sieve_script", {"id": 41, "username": BACKSLASH, "name": "'", "script": script}))
+
+
+def pair(fresh_database, tmp_path, one, other):
+    """Two databases with our tables, the first of them filled, and a Ctl for both by the shipped maps."""
+    first, second = (fresh_database(kind, f"admin_{name}", tmp_path) for kind, name in ((one, "from"), (other, "to")))
+    maps = (postfix.SHIPPED / "tabled.conf").read_text()
+    maps = re.sub(r"^sqlite mail .*\n", lambda _: source(first) + source(second, "other"), maps, count=1, flags=re.M)
+    ctl = Ctl(tmp_path / "tabled.conf", maps)
+    ctl("schema", "init", "mail")
+    ctl("schema", "init", "other")
+    return first, second, ctl
+
+
+@pytest.mark.parametrize("one, other", ALL)
+def test_copy(fresh_database, tmp_path, one, other):
+    first, second, ctl = pair(fresh_database, tmp_path, one, other)
+    fill(first)
+    shown = ctl("copy", "mail", "other")
+    assert shown.count("the same") == 22 and "not the same" not in shown
+    assert re.search(r"^mailbox: 1\d rows, the same$", shown, re.M)
+    assert re.search(r"\d keys asked of \d+ maps: 0 differences\n$", ctl("compare", "mail", "other"))
+    # Again does no harm.
+    assert ctl("copy", "mail", "other") == shown
+    # Times are the same moments.
+    ask = "SELECT count(*) FROM alias WHERE expires > CURRENT_TIMESTAMP;"
+    assert second.execute(ask) == first.execute(ask) == "2\n"
+    assert ctl.json("alias", "show", "soon@example.com", "--source", "other")[0]["expires"] == "2037-12-31 23:59:59"
+    # New rows get new numbers.
+    second.execute(insertion(other, "sieve_script", {"username": "bob@example.com", "name": "x", "script": "keep;"}))
+    assert int(second.execute("SELECT max(id) FROM sieve_script;")) == 42
+
+
+@pytest.mark.parametrize("one, other", [("sqlite", "pgsql"), ("pgsql", "mysql"), ("mysql", "sqlite")])
+def test_copy_over_other_rows(fresh_database, tmp_path, one, other):
+    first, second, ctl = pair(fresh_database, tmp_path, one, other)
+    fill(first)
+    second.load_file(SCHEMA / "sample.sql")
+    second.execute("UPDATE mailbox SET name = 'other' WHERE username = 'alice@example.com';")
+    second.execute("UPDATE alias SET active = 0 WHERE address = 'info@example.com';")
+    done = ctl.run("copy", "mail", "other")
+    assert done.returncode == 1 and "--replace overwrites" in done.stderr
+    assert re.findall(r"^(\w+): not the same", done.stdout, re.M) == ["mailbox", "alias"]
+    done = ctl.run("compare", "mail", "other")
+    assert done.returncode == 1
+    assert "map alias: info@example.com: mail has alice@example.com, other has nothing\n" in done.stdout
+    shown = ctl("copy", "--replace", "mail", "other")
+    assert "not the same" not in shown
+    ctl("compare", "mail", "other")
+    second.execute("INSERT INTO domain (domain) VALUES ('more.example');")
+    done = ctl.run("copy", "--replace", "mail", "other")
+    assert (done.returncode, re.findall(r"^(\w+): not the same", done.stdout, re.M)) == (1, ["domain"])
+    done = ctl.run("compare", "mail", "other")
+    assert "map virtual_mailbox_domains: more.example: mail has nothing, other has more.example\n" in done.stdout
+    assert done.stdout.endswith("maps: 1 differences\n")
+
+
+@pytest.mark.parametrize("one, other", [("sqlite", "pgsql"), ("pgsql", "mysql"), ("mysql", "sqlite")])
+def test_copy_is_interrupted(fresh_database, tmp_path, one, other):
+    """It is killed somewhere in many rows, and done again."""
+    first, second, ctl = pair(fresh_database, tmp_path, one, other)
+    first.execute("INSERT INTO domain (domain) VALUES ('bulk.example');")
+    first.load_rows("alias", ("address", "goto"), ((f"user{n:06d}@bulk.example", "x@elsewhere.example") for n in range(20000)))
+    count = "SELECT count(*) FROM alias;"
+    with subprocess.Popen([program("tabledctl"), "-c", ctl.path, "copy", "--progress", "mail", "other"],
+                          stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("copying alias: 5000 "):
+                process.kill()
+                break
+        process.stderr.read()
+    assert 5000 <= int(second.execute(count)) < 20000
+    assert "alias: 20000 rows, the same" in ctl("copy", "mail", "other")
+    shown = ctl.run("copy", "--progress", "mail", "other")
+    assert "copying alias: 20000 rows\n" in shown.stderr and "checking alias: 500 rows\n" in shown.stderr
+
+
+def test_secrets_are_not_shown(fresh_database, tmp_path):
+    first, second, ctl = pair(fresh_database, tmp_path, "sqlite", "pgsql")
+    fill(first)
+    ctl("copy", "mail", "other")
+    second.execute("UPDATE mailbox SET password = 'different' WHERE username = 'bob@example.com';")
+    done = ctl.run("compare", "mail", "other")
+    assert "map passdb: bob@example.com: mail has something, other has something\n" in done.stdout
+    assert "different" not in done.stdout.replace("differences", "") and "canwefixit" not in done.stdout
+
+
+@pytest.mark.parametrize("command, reason", [
+    (("copy", "mail"), "two sources"), (("copy", "mail", "gone"), 'there is no source "gone"'),
+    (("copy", "mail", "mail"), "to itself"), (("copy", "mail", "bare"), "source bare does not have the tables of version 2"),
+    (("copy", "bare", "mail"), "source bare does not have"), (("compare", "mail"), "two sources"),
+    (("compare", "bare", "mail"), "no such table"), (("copy", "--all", "mail", "bare"), "--replace --progress")])
+def test_copy_mistakes(tmp_path, command, reason):
+    first, bare = databases.Sqlite(tmp_path / "a.db"), databases.Sqlite(tmp_path / "b.db")
+    ctl = Ctl(tmp_path / "c", source(first) + source(bare, "bare")
+              + "map alias { source = mail  query = \"SELECT goto FROM alias WHERE address = '%s'\" }\n")
+    ctl("schema", "init", "mail")
+    bare.execute("PRAGMA user_version = 1;")
+    assert reason in ctl.fails(*command)
