@@ -59,7 +59,7 @@ static int check_values(const struct dictionary_table *table, const struct dicti
 	return 0;
 }
 
-static int check_path(struct slice path, struct slice user, struct error *why)
+int dictionary_check_path(struct slice path, struct slice user, struct error *why)
 {
 	if (path.size + user.size > LOOKUP_KEY_MAX)
 		return error_set(why, "the key is longer than %d bytes", LOOKUP_KEY_MAX);
@@ -73,7 +73,7 @@ static int check_path(struct slice path, struct slice user, struct error *why)
 int dictionary_find(const struct dictionary *dictionary, struct slice path, struct slice user,
 	struct dictionary_place *ret_place, struct error *why)
 {
-	if (check_path(path, user, why) < 0)
+	if (dictionary_check_path(path, user, why) < 0)
 		return -1;
 	for (size_t i = 0; i < dictionary->key_count; i++) {
 		const struct dictionary_key *key = &dictionary->keys[i];

@@ -131,19 +131,28 @@ static struct slice value_of(const struct dictionary_changes *changes, const str
 	return text_at(changes, change->value, change->value_size);
 }
 
+static bool is_number(enum dictionary_type type)
+{
+	/* What has no type of its own is whatever the database says. */
+	return type != TYPE_UUID && type != TYPE_HEXBLOB;
+}
+
 /* Finds the row that a change is of. Returns -1 with `why`. */
 static int place_change(struct commit *commit, struct change *change, struct error *why)
 {
 	struct dictionary_changes *changes = commit->changes;
 	struct slice path = text_at(changes, change->path, change->path_size);
+	const struct dictionary_column *column;
 
 	if (dictionary_find(commit->dictionary, path, changes->user, &change->place, why) < 0)
 		return -1;
 	if (!change->place.key->table.name)
 		return error_set(why, "the key is answered by a map, and can't be written to");
+	column = &change->place.key->table.values[0];
 	if (change->kind == CHANGE_SET)
-		return dictionary_check_value(
-			&change->place.key->table.values[0], value_of(changes, change), why);
+		return dictionary_check_value(column, value_of(changes, change), why);
+	if (change->kind == CHANGE_INCREMENT && !is_number(column->type))
+		return error_set(why, "%s is no number that could be incremented", column->name);
 	return 0;
 }
 

@@ -18,6 +18,9 @@ int dictionary_table_init(
 	struct dictionary_key *key, const struct key_settings *settings, struct error *why);
 void dictionary_table_finish(struct dictionary_table *table);
 
+/* What can be no key, and not the beginning of one, comes before no database. */
+int dictionary_check_path(struct slice path, struct slice user, struct error *why);
+
 /* The values in a key form. */
 size_t dictionary_key_parts(const struct dictionary_key *key);
 
