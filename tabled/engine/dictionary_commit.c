@@ -98,12 +98,17 @@ static size_t keep(struct buf *texts, struct slice text)
 	return at;
 }
 
+size_t changes_size(const struct dictionary_changes *changes)
+{
+	return changes->texts.size + changes->count * sizeof(struct change);
+}
+
 void changes_add(struct dictionary_changes *changes, enum change_kind kind, struct slice path,
 	struct slice value)
 {
 	size_t more = path.size + value.size + sizeof(struct change);
 
-	if (changes->texts.size + changes->count * sizeof(struct change) + more > CHANGES_MAX)
+	if (changes_size(changes) + more > CHANGES_MAX)
 		changes_refuse(changes, "the transaction is too big");
 	if (changes->is_refused)
 		return;
