@@ -156,13 +156,11 @@ static int compile_map(struct compiler *compiler)
 			compiler->why, "map", "map = \"%s\": there is no such map", settings->map);
 	if (key->pattern.is_private)
 		return error_option(compiler->why, NULL,
-			"key \"%s\": a map does not know whose key it is asked for: use shared/",
-			key->pattern.text);
+			"a map does not know whose key it is asked for: use shared/");
 	if (key->pattern.variables != 1)
 		return error_option(compiler->why, NULL,
-			"key \"%s\": to be answered by a map it needs one variable, since a map is "
-			"asked for one key",
-			key->pattern.text);
+			"to be answered by a map it needs one variable, since a map is asked for "
+			"one key");
 	if (copy_tables(compiler, map) < 0)
 		return -1;
 	key->source = map->tables[0]->source;

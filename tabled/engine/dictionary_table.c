@@ -202,8 +202,7 @@ static int check_owner(struct table_reader *reader)
 			"username_field belongs to keys in priv/, which are those of a user");
 	if (!pattern->is_private && !pattern->variables)
 		return error_option(reader->why, NULL,
-			"key \"%s\" has no variable, so no row of a table can be told by it",
-			pattern->text);
+			"it has no variable, so no row of a table can be told by it");
 	return 0;
 }
 

@@ -193,7 +193,7 @@ static const struct {
 	const char *blamed; /* option at fault; NULL: the section */
 	const char *why;
 } mistakes[] = {
-	{"x/$a", TABLE, NULL, "key \"x/$a\": a key begins with shared/"},
+	{"x/$a", TABLE, NULL, "a key begins with shared/"},
 	{"shared/$", TABLE, NULL, "as in $user"},
 	{"shared/$a", "", NULL, "a key has either a map or a table"},
 	{"shared/$a", "source=mail;value_field=v", NULL, "a key has either a map or a table"},
@@ -211,8 +211,7 @@ static const struct {
 		"\"number\" is none of string|int|uint|double|uuid|hexblob"},
 	{"shared/$a", TABLE ";value_type=Int", "value_type", "\"Int\" is none of"},
 	{"shared/$a", TABLE ";value_type=in", "value_type", "\"in\" is none of"},
-	{"shared/a", "source=mail;table=t;value_field=v", NULL,
-		"key \"shared/a\" has no variable, so no row"},
+	{"shared/a", "source=mail;table=t;value_field=v", NULL, "it has no variable, so no row"},
 	{"priv/$a", TABLE, "username_field", "username_field is missing"},
 	{"shared/$a", TABLE ";username_field=u", "username_field",
 		"username_field belongs to keys in priv/"},

@@ -31,11 +31,13 @@ static struct dictionary_column pair[] = {
 /* No field, but a user. */
 static const struct dictionary_table quota = {.name = "quota",
 	.username_field = "username",
+	.fields = by_user, /* none of them */
 	.values = bytes,
 	.value_count = 1,
 	.is_private = true};
 static const struct dictionary_table quota_messages = {.name = "quota",
 	.username_field = "username",
+	.fields = by_user,
 	.values = messages,
 	.value_count = 1,
 	.is_private = true};
