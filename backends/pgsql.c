@@ -1,6 +1,6 @@
 /*
- * The PostgreSQL backend, by libpq. How it connects is in pgsql_connect.c, the SQL that it sends in
- * pgsql_statement.c, and what errors mean in pgsql_fault.c.
+ * The PostgreSQL backend, by libpq. How it connects is in pgsql_connect.c, what it sends in
+ * pgsql_send.c, its SQL in pgsql_statement.c, and what errors mean in pgsql_fault.c.
  *
  * A connection is in pipeline mode for good: all that a step needs goes out at once, up to a Sync,
  * and so reaches one and the same server behind a pooler. A statement is described before it is
@@ -10,7 +10,7 @@
  */
 #include "pgsql_connect.h"
 #include "pgsql_fault.h"
-#include "pgsql_statement.h"
+#include "pgsql_send.h"
 
 #include "base/clock.h"
 
@@ -23,34 +23,6 @@
 #include <unistd.h>
 
 enum { FRESH_MS = 60000 };
-
-/* The steps of a batch; what is known from the batch before is not asked again. */
-enum step { STEP_DESCRIBE, STEP_TYPES, STEP_ASK, STEP_ONCE, STEP_COMMAND };
-
-struct pgsql_conn {
-	PGconn *db;
-	PGcancel *canceller;
-	int fd;                    /* a duplicate: libpq closes its own when it likes */
-	bool is_read_only;         /* or was meant to be */
-	bool by_name;              /* statements are prepared by their names … */
-	bool may_forgo;            /* … as long as no pooler loses them */
-	struct buf settings;       /* SQL that has to go before each question … */
-	bool needs_settings;       /* … if the session does not have them */
-	struct buf statements;     /* a struct pgsql_statement * for each */
-	struct buf text, pointers; /* values that are sent; cells that have come */
-
-	struct batch *batch;           /* the one that runs, and so all below */
-	struct pgsql_statement *asked; /* NULL: a command */
-	struct pgsql_statement *once;  /* the same, if nothing is kept of it: owned */
-	enum step step;
-	bool is_fresh;         /* described for this very batch */
-	bool has_answer;       /* rows, or that there are none */
-	bool has_stray_row;    /* one that nobody asked for */
-	bool is_undone;        /* COMMIT has rolled back */
-	size_t before;         /* commands in front, whose results say nothing */
-	struct pgsql_sql *new; /* what is being prepared */
-	PGresult *error;       /* the first one */
-};
 
 static int pgsql_open(
 	void *opaque, const void *config, const struct server *server, struct error *why)
@@ -138,112 +110,6 @@ static enum progress fail(struct pgsql_conn *conn, enum fault fault)
 	return end(conn, batch_fail(conn->batch, fault, why.text));
 }
 
-/* Sending. These return whether libpq has taken it. */
-
-static bool send_before(struct pgsql_conn *conn, const char *sql)
-{
-	conn->before++;
-	return PQsendQueryParams(conn->db, sql, 0, NULL, NULL, NULL, NULL, 0);
-}
-
-static bool send_forget(struct pgsql_conn *conn, struct pgsql_sql *sql)
-{
-	char text[sizeof("DEALLOCATE ") + sizeof(sql->name)];
-
-	if (!sql->is_prepared || !conn->by_name)
-		return true;
-	sql->is_prepared = false;
-	snprintf(text, sizeof(text), "DEALLOCATE %s", sql->name);
-	return send_before(conn, text);
-}
-
-/* Has the statement described anew, by this batch. */
-static bool forget(struct pgsql_conn *conn)
-{
-	buf_clear(&conn->asked->types);
-	conn->asked->is_alone = false;
-	return send_forget(conn, &conn->asked->alone) && send_forget(conn, &conn->asked->many);
-}
-
-static bool send_prepare(struct pgsql_conn *conn, struct pgsql_sql *sql, const char *name)
-{
-	if (conn->by_name && sql->is_prepared)
-		return true;
-	conn->new = sql;
-	return PQsendPrepare(conn->db, name, sql->text.data, 0, NULL);
-}
-
-/*
- * LISTEN, for one. A pooler would take it, and let nothing be heard: it gives each transaction
- * another connection, and to each of its clients a process number that is none of the server's.
- */
-static bool send_command(struct pgsql_conn *conn)
-{
-	const char *command = conn->batch->questions[0].statement->text;
-	char guard[200];
-
-	snprintf(guard, sizeof(guard),
-		"SELECT CASE pg_backend_pid() WHEN %d THEN 0 ELSE "
-		"('LISTEN hears nothing through a pooler, as process ' || pg_backend_pid())::int "
-		"END",
-		PQbackendPID(conn->db));
-	if (strncmp(command, "LISTEN ", 7) == 0 && !send_before(conn, guard))
-		return false;
-	return PQsendQueryParams(conn->db, command, 0, NULL, NULL, NULL, NULL, 0);
-}
-
-static bool send_once(struct pgsql_conn *conn)
-{
-	const char *text = conn->once->alone.text.data;
-	const char *const *values;
-
-	if (conn->batch->only_check)
-		return PQsendPrepare(conn->db, "", text, 0, NULL);
-	values = pgsql_statement_values(conn->once, conn->batch, &conn->text, &conn->pointers);
-	return PQsendQueryParams(
-		conn->db, text, (int)conn->once->params, NULL, values, NULL, NULL, 0);
-}
-
-static bool send_asked(struct pgsql_conn *conn)
-{
-	struct pgsql_statement *asked = conn->asked;
-	bool is_many = conn->step == STEP_ASK && conn->batch->count > 1;
-	struct pgsql_sql *sql = is_many ? &asked->many : &asked->alone;
-	const char *name = conn->by_name ? sql->name : "", *types = asked->types.data;
-	const char *const *values;
-
-	if (conn->step == STEP_TYPES)
-		return PQsendQueryParams(conn->db, pgsql_types_sql, 1, NULL, &types, NULL, NULL, 0);
-	if (!send_prepare(conn, sql, name))
-		return false;
-	if (conn->step == STEP_DESCRIBE)
-		return PQsendDescribePrepared(conn->db, name);
-	values = pgsql_statement_values(asked, conn->batch, &conn->text, &conn->pointers);
-	return PQsendQueryPrepared(conn->db, name, (int)asked->params, values, NULL, NULL, 0);
-}
-
-/*
- * Within a transaction the settings are there since its BEGIN; and in one that has failed, they
- * would only keep ROLLBACK from being reached.
- */
-static bool send_settings(struct pgsql_conn *conn)
-{
-	PGTransactionStatusType status = PQtransactionStatus(conn->db);
-
-	if (!conn->needs_settings || status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
-		return true;
-	return send_before(conn, conn->settings.data);
-}
-
-static bool send_step(struct pgsql_conn *conn)
-{
-	if (!send_settings(conn))
-		return false;
-	if (conn->step == STEP_COMMAND)
-		return send_command(conn);
-	return conn->step == STEP_ONCE ? send_once(conn) : send_asked(conn);
-}
-
 static enum progress flush(struct pgsql_conn *conn)
 {
 	int left = PQflush(conn->db);
@@ -281,7 +147,7 @@ static enum progress proceed(struct pgsql_conn *conn)
 	}
 	conn->has_answer = conn->has_stray_row = conn->is_undone = false;
 	conn->new = NULL;
-	if (!send_step(conn) || !PQpipelineSync(conn->db))
+	if (!pgsql_send_step(conn) || !PQpipelineSync(conn->db))
 		return fail(conn, FAULT_CONNECTION);
 	stream_rows(conn);
 	return flush(conn);
@@ -304,7 +170,8 @@ static enum progress pgsql_start(void *opaque, struct batch *batch)
 			batch_fail(batch, FAULT_KEY, "there is no NUL in a text of PostgreSQL"));
 	if (conn->once)
 		return proceed(conn);
-	if ((batch->only_check || clock_ms() - conn->asked->since > FRESH_MS) && !forget(conn))
+	if ((batch->only_check || clock_ms() - conn->asked->since > FRESH_MS) &&
+		!pgsql_send_forget(conn))
 		return fail(conn, FAULT_CONNECTION);
 	return proceed(conn);
 }
@@ -412,7 +279,7 @@ static enum progress take_error(struct pgsql_conn *conn)
 									 : fail(conn, fault);
 	/* It may be that the schema has changed; XX is "cache lookup failed" and the like. */
 	if (!conn->is_fresh && (fault == FAULT_QUERY || pgsql_error_is(conn->error, "XX")))
-		return forget(conn) ? ask_again(conn) : fail(conn, FAULT_CONNECTION);
+		return pgsql_send_forget(conn) ? ask_again(conn) : fail(conn, FAULT_CONNECTION);
 	/* For one key it was good enough to be described: so it's for what was made of it. */
 	if (conn->batch->count > 1 && fault == FAULT_QUERY) {
 		conn->asked->is_alone = conn->new == &conn->asked->many;

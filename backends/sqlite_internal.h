@@ -15,10 +15,10 @@
 enum {
 	/* SQLite's virtual machine looks at the clock each time it has run so many instructions. */
 	SQLITE_STEPS_BETWEEN_CLOCKS = 10000,
-	/* The part of the file's header that changes with each transaction (its "change counter").
-	 */
-	SQLITE_VERSION_AT = 24,
-	SQLITE_VERSION_SIZE = 16,
+	/* The part of the file's header that changes with each transaction (its "change counter"),
+	 * and what tells of WAL mode. */
+	SQLITE_VERSION_AT = 18,
+	SQLITE_VERSION_SIZE = 22,
 };
 
 struct sqlite_config {

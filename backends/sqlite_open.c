@@ -184,9 +184,16 @@ static bool is_as_before(const struct stat *old, const struct stat *new)
 	       old->st_mtim.tv_nsec == new->st_mtim.tv_nsec;
 }
 
+/* The header's version of the format for writing. */
+static bool is_wal(const char version[SQLITE_VERSION_SIZE])
+{
+	return version[0] == 2;
+}
+
 /*
  * Was something copied over the file? SQLite trusts the pages that it keeps as long as the header
- * says that nothing has changed, and a backup's header may well say so.
+ * says that nothing has changed, and a backup's header may well say so. In WAL mode it does so at
+ * any checkpoint: then the pages are let go of, which is right whatever has happened.
  */
 static int check_content(struct sqlite_handle *handle, const struct stat *file, struct error *why)
 {
@@ -195,8 +202,11 @@ static int check_content(struct sqlite_handle *handle, const struct stat *file, 
 	if (handle->asked && is_as_before(&handle->file, file))
 		return 0;
 	read_version(handle, version);
-	if (handle->asked && memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0)
-		return error_set(why, "%s was overwritten", handle->config->path);
+	if (handle->asked && memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0) {
+		if (!is_wal(version))
+			return error_set(why, "%s was overwritten", handle->config->path);
+		sqlite3_db_release_memory(handle->db);
+	}
 	memcpy(handle->version, version, SQLITE_VERSION_SIZE);
 	handle->file = *file;
 	handle->asked = true;

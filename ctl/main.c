@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "command.h"
 #include "config.h"
+#include "dict.h"
 #include "feed.h"
 
 #include <getopt.h>
@@ -23,6 +24,11 @@ static const char usage[] =
 	"  reload                       applies the changed configuration\n"
 	"  cache [--json]               what the cache has, and its hottest keys\n"
 	"  flush [MAP [KEY]]            has the cache forget a key, a map or everything\n"
+	"  dict get|unset [-u USER] DICTIONARY KEY      a dictionary of Dovecot's: looks a key up, "
+	"or\n"
+	"                                               removes it\n"
+	"  dict set|inc [-u USER] DICTIONARY KEY VALUE  writes a value, or adds to it\n"
+	"  dict iter [-u USER] [--recurse] DICTIONARY PATH   lists keys and values below a path\n"
 	"  feed install [--dry-run] SOURCE   makes the triggers of the change feed in the "
 	"database\n"
 	"  feed remove [--dry-run] SOURCE    takes them away\n"
@@ -256,6 +262,7 @@ static const struct {
 	{"reload", run_reload},
 	{"cache", run_cache},
 	{"flush", run_flush},
+	{"dict", run_dict},
 };
 
 /* Commands that need no running tabled: they go by the configuration at `path`. */

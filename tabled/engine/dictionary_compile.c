@@ -17,10 +17,7 @@ struct compiler {
 
 /* --- Options of a table */
 
-/*
- * Names go into SQL as they are. A quote would make one case-sensitive in PostgreSQL, so there are
- * none, and only characters that need none.
- */
+/* Names are those that need no quotes in SQL, other than to be told from words of SQL's own. */
 static int check_name(const char *option, const char *name, bool may_have_schema, struct error *why)
 {
 	static const char legal[] =
@@ -213,9 +210,9 @@ static void table_is_added(struct compiler *compiler, struct table *table)
 	table->query.statement.id = compiler->catalog->table_count++;
 }
 
-static struct slice column_text(const struct dictionary_table *table)
+static const char *column_of(const struct dictionary_table *table)
 {
-	return slice_str(table->field_count ? table->fields[0].name : table->username_field);
+	return table->field_count ? table->fields[0].name : table->username_field;
 }
 
 /* By one column alone it can be told which value a changed row is of. */
@@ -225,9 +222,13 @@ static void init_reads(struct compiler *compiler, struct table *table)
 	struct buf query = {0};
 
 	if (dictionary_key_parts(key) == 1) {
-		buf_add_format(&query, "SELECT %s FROM %s WHERE %.*s = '%%s'",
-			key->table.values[0].name, key->table.name,
-			SLICE_ARGS(column_text(&key->table)));
+		buf_add_string(&query, "SELECT ");
+		dictionary_sql_name(key->table.values[0].name, table->backend->dialect, &query);
+		buf_add_string(&query, " FROM ");
+		dictionary_sql_name(key->table.name, table->backend->dialect, &query);
+		buf_add_string(&query, " WHERE ");
+		dictionary_sql_name(column_of(&key->table), table->backend->dialect, &query);
+		buf_add_string(&query, " = '%s'");
 		reads_init(&table->reads, buf_string(&query), table->backend->dialect);
 	} else {
 		struct text_list list = {(char *[]){compiler->settings->table}, 1};

@@ -111,14 +111,17 @@ static bool cut_text(struct slice *rest, struct slice text)
 	return true;
 }
 
-/* What is before the next '/', or all. It is taken off the front of `rest`. */
-static struct slice cut_value(struct slice *rest)
+/*
+ * Takes what is before the next '/', or all, off the front of `rest`. Returns false if that is
+ * nothing: dovecot lets it be a value, but no row of an iteration could tell it from a mistake.
+ */
+static bool cut_value(struct slice *rest, struct slice *ret_value)
 {
 	ptrdiff_t slash = slice_find(*rest, '/');
-	struct slice value = slice_of(rest->data, slash < 0 ? rest->size : (size_t)slash);
 
-	*rest = slice_from(*rest, value.size);
-	return value;
+	*ret_value = slice_of(rest->data, slash < 0 ? rest->size : (size_t)slash);
+	*rest = slice_from(*rest, ret_value->size);
+	return ret_value->size > 0;
 }
 
 bool dictionary_pattern_match(const struct dictionary_pattern *pattern, struct slice key,
@@ -131,7 +134,8 @@ bool dictionary_pattern_match(const struct dictionary_pattern *pattern, struct s
 			ret_values[i] = key;
 			return true;
 		}
-		ret_values[i] = cut_value(&key);
+		if (!cut_value(&key, &ret_values[i]))
+			return false;
 	}
 	return slice_equal(key, pattern->pieces[pattern->variables].text);
 }
@@ -178,7 +182,8 @@ bool dictionary_pattern_meets(const struct dictionary_pattern *pattern, struct s
 			ret_span->begin = rest;
 			return path.data[path.size - 1] == '/';
 		}
-		ret_span->values[ret_span->known++] = cut_value(&rest);
+		if (!cut_value(&rest, &ret_span->values[ret_span->known++]))
+			return false;
 	}
 	return ends_well(pattern, pattern->variables, path, rest, recurse);
 }

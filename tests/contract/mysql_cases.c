@@ -1,7 +1,7 @@
 /* What only MariaDB and MySQL have. */
 #include "contract/mysql.h"
 
-#include "contract/place.h"
+#include "contract/asker.h"
 #include "contract/relay.h"
 
 #include <poll.h>
@@ -481,8 +481,99 @@ START_TEST(tls_by_a_socket)
 }
 END_TEST
 
+/* Writing. */
+
+static struct asker writer;
+
+#define INSERT "INSERT INTO written (k, v) VALUES (?, ?)"
+#define UPDATE "UPDATE written SET v = ? WHERE k = ?"
+
+/* What stands alone is there for good, whatever the option file says. */
+START_TEST(what_stands_alone)
+{
+	const struct query *query;
+
+	ck_assert_int_eq(try_options("init-command = \"SET autocommit = 0\""), 0);
+	query = add_query("SELECT v FROM written WHERE k = '%s'");
+	asker_open(&writer);
+	asker_assert_changed(&writer, 1, INSERT, VALUES("a", "1"));
+	assert_value(query, "a", "1");
+	ck_assert_int_eq(asker_do(&writer, "BEGIN"), NOT_FOUND);
+	asker_assert_changed(&writer, 1, UPDATE, VALUES("2", "a"));
+	assert_value(query, "a", "1");
+	ck_assert_int_eq(asker_do(&writer, "COMMIT"), NOT_FOUND);
+	asker_assert_changed(&writer, 1, UPDATE, VALUES("3", "a"));
+	assert_value(query, "a", "3");
+	asker_close(&writer);
+}
+END_TEST
+
+/* The server tells of them in words. */
+START_TEST(rows_met_in_other_languages)
+{
+	static const char *const languages[] = {"de_DE", "fr_FR", "ru_RU", "ja_JP"};
+	char options[100];
+
+	for (size_t i = 0; i < sizeof(languages) / sizeof(languages[0]); i++) {
+		snprintf(options, sizeof(options), "init-command = \"SET lc_messages = '%s'\"",
+			languages[i]);
+		ck_assert_int_eq(try_options(options), 0);
+		asker_open(&writer);
+		asker_assert_changed(&writer, 1, tested->writing->upsert, VALUES("a", "1"));
+		asker_assert_changed(&writer, 1, UPDATE, VALUES("1", "a"));
+		asker_assert_changed(&writer, 0, UPDATE, VALUES("1", "b"));
+		asker_assert_changed(&writer, 2,
+			"INSERT INTO written (k, v) VALUES (?, 1), ('c', 1) ON DUPLICATE KEY "
+			"UPDATE v = 1",
+			VALUES("a"));
+		asker_close(&writer);
+	}
+}
+END_TEST
+
+/* They may look at ROW_COUNT(), which counts what was really changed. */
+START_TEST(rows_as_procedures_count_them)
+{
+	tested->server->run(
+		"DROP PROCEDURE IF EXISTS writes; CREATE PROCEDURE writes(key_ TEXT) BEGIN "
+		"UPDATE folded SET v = v WHERE k = key_; SELECT ROW_COUNT(); END;");
+	asker_open(&writer);
+	ck_assert_int_eq(asker_ask(&writer, "CALL writes(?)", VALUES("one")), FOUND);
+	asker_assert_column(&writer, 0, "0");
+	asker_close(&writer);
+}
+END_TEST
+
+START_TEST(changes_that_bring_rows)
+{
+	asker_open(&writer);
+	asker_wish(&writer, (struct asker_wishes){.named = true});
+	ck_assert_int_eq(
+		asker_ask(&writer, INSERT " RETURNING k, v AS home", VALUES("a", "1")), FOUND);
+	asker_assert_column(&writer, 1, "1");
+	assert_slice(rows_name(&writer.rows, 1), "home");
+	ck_assert_int_eq(
+		asker_ask(&writer, "DELETE FROM written WHERE k = ? RETURNING v", VALUES("b")),
+		NOT_FOUND);
+	ck_assert_int_eq(asker_ask(&writer, "CALL by_key(?)", VALUES("one")), FOUND);
+	asker_assert_column(&writer, 0, "1");
+	ck_assert_int_eq(asker_ask(&writer, "CALL two_results(?)", VALUES("one")), BROKEN);
+	asker_assert_changed(&writer, 0, "CALL no_result(?)", VALUES("one"));
+	asker_close(&writer);
+}
+END_TEST
+
+static void add_writing(TCase *tcase)
+{
+	tcase_add_test(tcase, what_stands_alone);
+	tcase_add_test(tcase, rows_met_in_other_languages);
+	tcase_add_test(tcase, rows_as_procedures_count_them);
+	tcase_add_test(tcase, changes_that_bring_rows);
+}
+
 void mysql_add_cases(TCase *tcase)
 {
+	add_writing(tcase);
 	tcase_add_test(tcase, procedures);
 	tcase_add_test(tcase, procedures_that_write);
 	tcase_add_test(tcase, keys_that_fold);
