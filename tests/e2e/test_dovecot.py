@@ -731,21 +731,33 @@ def many_users(count):
 
 @pytest.mark.parametrize("kind", ["pgsql", "mysql"])
 def test_iteration_is_cut_off(fresh_database, directory, kind):
-    """Half of the users are never all of them."""
+    """Half of the users are never all of them: a lost connection is replaced, and if that can't be, it is an error."""
     database = fresh_database(kind, "dovecot_cut", directory)
     fill(database)
     database.load_rows("mailbox", ("username",), ((name,) for name in many_users(20000)))
-    with FaultProxy(database.host, database.port) as proxy:
+    with FaultProxy(database.host, database.port) as proxy, ThreadPoolExecutor(1) as pool:
         with started(through(database, proxy)) as site:
             whole = site.dovecot.doveadm("user", "*")
             assert whole.status == OK and set(many_users(20000)) <= set(whole.lines())
             for how in ("close", "reset"):
+                faults = proxy.counts()["faults"]
                 proxy.cut(200_000, how)
-                half = site.dovecot.doveadm("user", "*")
+                assert site.dovecot.doveadm("user", "*") == whole
+                assert proxy.counts()["faults"] > faults
+            proxy.pass_on()
+            for end in (proxy.close, proxy.reset, proxy.blackhole):
+                proxy.delay(0.03)
+                before = proxy.counts()["to_client"]
+                running = pool.submit(site.dovecot.doveadm, "user", "*")
+                wait_until(lambda: proxy.counts()["to_client"] > before + 200_000, PATIENCE,
+                           lambda: f"too little comes; {running.done() and running.result()}", 0.005)
+                end()
+                half = running.result()
                 assert half.status not in (OK, NO_USER) and "user listing failed" in half.errors, half.errors[-2000:]
+                assert len(half.lines()) < len(whole.lines())
                 proxy.pass_on()
-                wait_until(lambda: site.dovecot.doveadm("user", "*").out == whole.out, PATIENCE,
-                           lambda: "the listing does not become whole again")
+                wait_until(lambda: site.dovecot.doveadm("user", "*") == whole, PATIENCE,
+                           lambda: f"the listing does not become whole again:\n{site.daemon.log()}")
 
 
 def through(database, proxy):
