@@ -116,8 +116,9 @@ def server(request, fresh_database):
         make_database(database)
         with reachable(database) as (source, away):
             dovecot = Dovecot(PARTS)
-            conf = mail.shipped_tabled_conf("@DIR@/socketmap", database, "@DIR@/control", dict_socket=dovecot.dict_socket,
-                                            parts=tabled_parts(PARTS)).replace(database.tabled_source(), source)
+            conf = mail.shipped_tabled_conf("@DIR@/socketmap", database, "@DIR@/control",
+                                            dict_socket=dovecot.dict_socket, parts=tabled_parts(PARTS))
+            conf = conf.replace(database.tabled_source(), source)
             with Daemon(conf) as daemon, dovecot:
                 yield Server(daemon, dovecot, database, away)
                 assert not re.search("Panic|assertion failed", dovecot.log_text()), dovecot.log_text()

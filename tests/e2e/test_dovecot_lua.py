@@ -60,7 +60,8 @@ def answers(server, user, password, service):
 
 @pytest.mark.parametrize("user, password, service, answer", [
     (ALICE, WONDERLAND, "imap", "yes"), (ALICE, WONDERLAND, "smtp", "yes"), (ALICE, "x", "imap", "no"),
-    (ALICE, "", "imap", "no"), ("nobody@example.com", WONDERLAND, "imap", "no"), (ALICE, WONDERLAND, "gopher", "temporary"),
+    (ALICE, "", "imap", "no"), ("nobody@example.com", WONDERLAND, "imap", "no"),
+    (ALICE, WONDERLAND, "gopher", "temporary"),
 ])
 def test_logins(site, user, password, service, answer):
     assert answers(site[1], user, password, service) == answer, site[1].log_text()
