@@ -11,8 +11,8 @@
 void flush_all(struct engine *engine);
 
 /*
- * All that the map's tables have answered, and what dictionaries have made of it; or all that the keys
- * of a dictionary have answered. Returns -1 with `why` if there is neither of that name.
+ * All that the map's tables have answered, and what dictionaries have made of it; or all that the
+ * keys of a dictionary have answered. Returns -1 with `why` if there is neither of that name.
  */
 int flush_map(struct engine *engine, struct slice map, struct error *why);
 
