@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "command.h"
 #include "config.h"
+#include "dict.h"
 #include "feed.h"
 
 #include <getopt.h>
@@ -23,6 +24,11 @@ static const char usage[] =
 	"  reload                       applies the changed configuration\n"
 	"  cache [--json]               what the cache has, and its hottest keys\n"
 	"  flush [MAP [KEY]]            has the cache forget a key, a map or everything\n"
+	"  dict get|unset [-u USER] DICTIONARY KEY      a dictionary of Dovecot's: looks a key up, "
+	"or\n"
+	"                                               removes it\n"
+	"  dict set|inc [-u USER] DICTIONARY KEY VALUE  writes a value, or adds to it\n"
+	"  dict iter [-u USER] [--recurse] DICTIONARY PATH   lists keys and values below a path\n"
 	"  feed install [--dry-run] SOURCE   makes the triggers of the change feed in the "
 	"database\n"
 	"  feed remove [--dry-run] SOURCE    takes them away\n"
@@ -208,6 +214,13 @@ static void print_status(json_t *status)
 		print_hits(json_object_get(item, "cache"));
 		print_counts(item);
 	}
+	json_array_foreach(json_object_get(status, "keys"), at, item)
+	{
+		printf("dictionary %s %s:", command_text(item, "dictionary"),
+			command_text(item, "name"));
+		print_hits(json_object_get(item, "cache"));
+		print_counts(item);
+	}
 	json_array_foreach(json_object_get(status, "listeners"), at, item)
 	{
 		printf("%s %s:", command_text(item, "protocol"), command_text(item, "address"));
@@ -256,6 +269,7 @@ static const struct {
 	{"reload", run_reload},
 	{"cache", run_cache},
 	{"flush", run_flush},
+	{"dict", run_dict},
 };
 
 /* Commands that need no running tabled: they go by the configuration at `path`. */

@@ -1,9 +1,13 @@
--- The tables that the maps in postfix-maps/tabled.conf read, for MariaDB 10.5 and MySQL 8.0.17 and later.
+-- The tables for the maps and dictionaries in postfix-maps/tabled.conf, for MariaDB 10.5 and MySQL 8.0.17 and later.
 --
 --     mariadb --execute='CREATE DATABASE mail'
 --     mariadb --default-character-set=utf8mb4 mail < schema/mysql.sql
 --     mariadb --execute="GRANT SELECT ON mail.* TO tabled@localhost"
 --     mariadb --execute="GRANT DELETE ON mail.tabled_change TO tabled@localhost"
+--
+-- And where Dovecot is to write to tables, for each of those it may write to:
+--
+--     mariadb --execute="GRANT INSERT, UPDATE, DELETE ON mail.quota TO tabled@localhost"
 --
 -- Rules that hold for all tables:
 --   * Postfix folds what it asks for, so keys are stored in lower case; a row in mixed case
@@ -11,7 +15,8 @@
 --     store grüsse for grüße.
 --   * An address has the form of a mail header: "john doe"@example.com with its quotes.
 --   * active = 0 hides a row from Postfix without losing it.
---   * `localpart` and `domain` are made from their address, so they cannot disagree with it.
+--   * `localpart` and `domain` are made from their address, so they cannot disagree with it; as is
+--     `quota_rule` from `quota`.
 --   * A server without STRICT_TRANS_TABLES in its sql_mode cuts what is too long for a column. It is
 --     strict by default; leave it so.
 
@@ -25,13 +30,37 @@ CREATE TABLE domain (
 	active TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) ENGINE = InnoDB;
 
--- Accounts. The user name is the address.
+-- Accounts. The user name is the address. Postfix needs no more than that; the rest is for Dovecot:
+--   * password is what `doveadm pw` prints; without {SCHEME} it is a hash of crypt(3). NULL: no login.
+--   * quota is in bytes, 0 for no limit.
+--   * home, uid, gid and mail (its mail_location) are NULL where those of dovecot.conf hold.
+--   * host is another server that has the mailbox: logins are passed on to it.
+--   * allow_nets is where logins may come from: '192.0.2.0/24,2001:db8::/32'. Where all others are kept
+--     out, an account may have nopassword = 1.
+--   * imap_active, pop3_active, smtp_active and sieve_active = 0 refuse logins by that protocol, and
+--     nothing else: mail is still delivered.
 CREATE TABLE mailbox (
-	username  VARCHAR(255) NOT NULL PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
-	active    TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
-	localpart VARCHAR(255)
+	username     VARCHAR(255) NOT NULL PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
+	active       TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	name         VARCHAR(255) NOT NULL DEFAULT '',
+	password     VARCHAR(255) CHECK (password <> ''),
+	nopassword   TINYINT NOT NULL DEFAULT 0 CHECK (nopassword IN (0, 1)),
+	allow_nets   VARCHAR(1024) CHECK (allow_nets <> ''),
+	imap_active  TINYINT NOT NULL DEFAULT 1 CHECK (imap_active IN (0, 1)),
+	pop3_active  TINYINT NOT NULL DEFAULT 1 CHECK (pop3_active IN (0, 1)),
+	smtp_active  TINYINT NOT NULL DEFAULT 1 CHECK (smtp_active IN (0, 1)),
+	sieve_active TINYINT NOT NULL DEFAULT 1 CHECK (sieve_active IN (0, 1)),
+	quota        BIGINT NOT NULL DEFAULT 0 CHECK (quota >= 0),
+	home         VARCHAR(512) CHECK (home LIKE '/_%'),
+	uid          BIGINT CHECK (uid > 0),
+	gid          BIGINT CHECK (gid > 0),
+	mail         VARCHAR(512) CHECK (mail <> ''),
+	host         VARCHAR(255) CHECK (host <> ''),
+	localpart    VARCHAR(255)
 		GENERATED ALWAYS AS (left(username, char_length(username) - locate('@', reverse(username)))) STORED,
-	domain    VARCHAR(255) GENERATED ALWAYS AS (substring_index(username, '@', -1)) STORED,
+	domain       VARCHAR(255) GENERATED ALWAYS AS (substring_index(username, '@', -1)) STORED,
+	quota_rule   VARCHAR(32) GENERATED ALWAYS AS (concat('*:bytes=', quota)) STORED,
+	CHECK (nopassword = 0 OR (password IS NULL AND allow_nets IS NOT NULL)),
 	FOREIGN KEY (domain) REFERENCES domain (domain),
 	INDEX mailbox_parts (domain, localpart)
 ) ENGINE = InnoDB;
@@ -111,6 +140,69 @@ CREATE TABLE sender_login (
 	active TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
 	PRIMARY KEY (sender, login),
 	FOREIGN KEY (login) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
+) ENGINE = InnoDB;
+
+-- What Dovecot writes itself, by tabled's dictionaries. Each key is a row: the first write of one of its
+-- values makes it, so the others have defaults. No triggers are needed: what tabled writes it knows.
+
+-- How much each account keeps. A value below zero has Dovecot count anew, so it is not refused.
+CREATE TABLE quota (
+	username VARCHAR(255) NOT NULL PRIMARY KEY,
+	bytes    BIGINT NOT NULL DEFAULT 0,
+	messages BIGINT NOT NULL DEFAULT 0,
+	FOREIGN KEY (username) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
+) ENGINE = InnoDB;
+
+-- When an account has logged in for the last time, in seconds since 1970.
+CREATE TABLE last_login (
+	username   VARCHAR(255) NOT NULL PRIMARY KEY,
+	last_login BIGINT NOT NULL DEFAULT 0,
+	FOREIGN KEY (username) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
+) ENGINE = InnoDB;
+
+-- Whose mailboxes others may see: what a client lists for to_user. Dovecot reads the rights themselves
+-- from its ACL files. People may share with somebody who is not here, so to_user need not exist.
+CREATE TABLE user_shares (
+	from_user VARCHAR(255) NOT NULL,
+	to_user   VARCHAR(255) NOT NULL,
+	dummy     VARCHAR(255) NOT NULL DEFAULT '1',
+	PRIMARY KEY (to_user, from_user),
+	FOREIGN KEY (from_user) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
+) ENGINE = InnoDB;
+
+CREATE TABLE anyone_shares (
+	from_user VARCHAR(255) NOT NULL PRIMARY KEY,
+	dummy     VARCHAR(255) NOT NULL DEFAULT '1',
+	FOREIGN KEY (from_user) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
+) ENGINE = InnoDB;
+
+-- What IMAP clients note about mailboxes (METADATA): for themselves, and for all who see the mailbox.
+-- A mailbox is known by its GUID.
+CREATE TABLE private_metadata (
+	username     VARCHAR(255) NOT NULL,
+	mailbox_guid VARCHAR(64) NOT NULL,
+	entry        VARCHAR(255) NOT NULL,
+	value        MEDIUMTEXT NOT NULL,
+	PRIMARY KEY (username, mailbox_guid, entry),
+	FOREIGN KEY (username) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
+) ENGINE = InnoDB;
+
+CREATE TABLE shared_metadata (
+	mailbox_guid VARCHAR(64) NOT NULL,
+	entry        VARCHAR(255) NOT NULL,
+	value        MEDIUMTEXT NOT NULL,
+	PRIMARY KEY (mailbox_guid, entry)
+) ENGINE = InnoDB;
+
+-- Sieve scripts. Dovecot reads them, and keeps them compiled by their id: a new text needs a new id, so
+-- delete the row and insert another.
+CREATE TABLE sieve_script (
+	id       BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+	username VARCHAR(255) NOT NULL,
+	name     VARCHAR(255) NOT NULL CHECK (name <> ''),
+	script   MEDIUMTEXT NOT NULL,
+	UNIQUE (username, name),
+	FOREIGN KEY (username) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
 ) ENGINE = InnoDB;
 
 -- The change feed: by it tabled knows at once what has changed, and asks again for exactly that. For

@@ -1,9 +1,13 @@
--- The tables that the maps in postfix-maps/tabled.conf read, for PostgreSQL 12 and later.
+-- The tables for the maps and dictionaries in postfix-maps/tabled.conf, for PostgreSQL 12 and later.
 --
 --     createdb --encoding=UTF8 --template=template0 mail
 --     psql --set=ON_ERROR_STOP=1 --file=schema/postgresql.sql mail
 --     psql --command='GRANT SELECT ON ALL TABLES IN SCHEMA public TO tabled' mail
 --     psql --command='GRANT DELETE ON tabled_change TO tabled' mail
+--
+-- And where Dovecot is to write to tables, for each of those it may write to:
+--
+--     psql --command='GRANT INSERT, UPDATE, DELETE ON quota, last_login TO tabled' mail
 --
 -- Rules that hold for all tables:
 --   * Postfix folds what it asks for, so keys are stored in lower case; a row in mixed case
@@ -11,7 +15,8 @@
 --     store grüsse for grüße.
 --   * An address has the form of a mail header: "john doe"@example.com with its quotes.
 --   * active = 0 hides a row from Postfix without losing it.
---   * `localpart` and `domain` are made from their address, so they cannot disagree with it.
+--   * `localpart` and `domain` are made from their address, so they cannot disagree with it; as is
+--     `quota_rule` from `quota`.
 --   * Texts compare byte by byte (COLLATE "C"). An index in a language's order can become wrong by an
 --     upgrade of the C library, and then rows are not found that are there.
 
@@ -23,14 +28,38 @@ CREATE TABLE domain (
 	active smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 );
 
--- Accounts. The user name is the address.
+-- Accounts. The user name is the address. Postfix needs no more than that; the rest is for Dovecot:
+--   * password is what `doveadm pw` prints; without {SCHEME} it is a hash of crypt(3). NULL: no login.
+--   * quota is in bytes, 0 for no limit.
+--   * home, uid, gid and mail (its mail_location) are NULL where those of dovecot.conf hold.
+--   * host is another server that has the mailbox: logins are passed on to it.
+--   * allow_nets is where logins may come from: '192.0.2.0/24,2001:db8::/32'. Where all others are kept
+--     out, an account may have nopassword = 1.
+--   * imap_active, pop3_active, smtp_active and sieve_active = 0 refuse logins by that protocol, and
+--     nothing else: mail is still delivered.
 CREATE TABLE mailbox (
-	username  text COLLATE "C" PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
-	active    smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
-	localpart text COLLATE "C" NOT NULL
+	username     text COLLATE "C" PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
+	active       smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	name         text NOT NULL DEFAULT '',
+	password     text CHECK (password <> ''),
+	nopassword   smallint NOT NULL DEFAULT 0 CHECK (nopassword IN (0, 1)),
+	allow_nets   text CHECK (allow_nets <> ''),
+	imap_active  smallint NOT NULL DEFAULT 1 CHECK (imap_active IN (0, 1)),
+	pop3_active  smallint NOT NULL DEFAULT 1 CHECK (pop3_active IN (0, 1)),
+	smtp_active  smallint NOT NULL DEFAULT 1 CHECK (smtp_active IN (0, 1)),
+	sieve_active smallint NOT NULL DEFAULT 1 CHECK (sieve_active IN (0, 1)),
+	quota        bigint NOT NULL DEFAULT 0 CHECK (quota >= 0),
+	home         text CHECK (home LIKE '/_%'),
+	uid          bigint CHECK (uid > 0),
+	gid          bigint CHECK (gid > 0),
+	mail         text CHECK (mail <> ''),
+	host         text CHECK (host <> ''),
+	localpart    text COLLATE "C" NOT NULL
 		GENERATED ALWAYS AS (regexp_replace(username, '@[^@]*$', '')) STORED,
-	domain    text COLLATE "C" NOT NULL REFERENCES domain (domain)
-		GENERATED ALWAYS AS (regexp_replace(username, '^.*@', '')) STORED
+	domain       text COLLATE "C" NOT NULL REFERENCES domain (domain)
+		GENERATED ALWAYS AS (regexp_replace(username, '^.*@', '')) STORED,
+	quota_rule   text NOT NULL GENERATED ALWAYS AS ('*:bytes=' || quota::text) STORED,
+	CHECK (nopassword = 0 OR (password IS NULL AND allow_nets IS NOT NULL))
 );
 
 CREATE INDEX mailbox_parts ON mailbox (domain, localpart);
@@ -113,6 +142,65 @@ CREATE TABLE sender_login (
 );
 
 CREATE INDEX sender_login_login ON sender_login (login);
+
+-- What Dovecot writes itself, by tabled's dictionaries. Each key is a row: the first write of one of its
+-- values makes it, so the others have defaults. No triggers are needed: what tabled writes it knows.
+
+-- How much each account keeps. A value below zero has Dovecot count anew, so it is not refused.
+CREATE TABLE quota (
+	username text COLLATE "C" PRIMARY KEY REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	bytes    bigint NOT NULL DEFAULT 0,
+	messages bigint NOT NULL DEFAULT 0
+);
+
+-- When an account has logged in for the last time, in seconds since 1970.
+CREATE TABLE last_login (
+	username   text COLLATE "C" PRIMARY KEY REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	last_login bigint NOT NULL DEFAULT 0
+);
+
+-- Whose mailboxes others may see: what a client lists for to_user. Dovecot reads the rights themselves
+-- from its ACL files. People may share with somebody who is not here, so to_user need not exist.
+CREATE TABLE user_shares (
+	from_user text COLLATE "C" NOT NULL REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	to_user   text COLLATE "C" NOT NULL,
+	dummy     text NOT NULL DEFAULT '1',
+	PRIMARY KEY (to_user, from_user)
+);
+
+CREATE INDEX user_shares_from ON user_shares (from_user);
+
+CREATE TABLE anyone_shares (
+	from_user text COLLATE "C" PRIMARY KEY REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	dummy     text NOT NULL DEFAULT '1'
+);
+
+-- What IMAP clients note about mailboxes (METADATA): for themselves, and for all who see the mailbox.
+-- A mailbox is known by its GUID.
+CREATE TABLE private_metadata (
+	username     text COLLATE "C" NOT NULL REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	mailbox_guid text COLLATE "C" NOT NULL,
+	entry        text COLLATE "C" NOT NULL,
+	value        text NOT NULL,
+	PRIMARY KEY (username, mailbox_guid, entry)
+);
+
+CREATE TABLE shared_metadata (
+	mailbox_guid text COLLATE "C" NOT NULL,
+	entry        text COLLATE "C" NOT NULL,
+	value        text NOT NULL,
+	PRIMARY KEY (mailbox_guid, entry)
+);
+
+-- Sieve scripts. Dovecot reads them, and keeps them compiled by their id: a new text needs a new id, so
+-- delete the row and insert another.
+CREATE TABLE sieve_script (
+	id       bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	username text COLLATE "C" NOT NULL REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	name     text COLLATE "C" NOT NULL CHECK (name <> ''),
+	script   text NOT NULL,
+	UNIQUE (username, name)
+);
 
 -- The change feed: by it tabled knows at once what has changed, and asks again for exactly that. For
 -- other tables `tabledctl feed install` makes such triggers, by what the queries of the maps read. These

@@ -5,8 +5,16 @@ BEGIN;
 
 INSERT INTO domain (domain) VALUES ('example.com'), ('example.org');
 
-INSERT INTO mailbox (username) VALUES
-	('alice@example.com'), ('bob@example.com'), ('archive@example.com');
+-- Alice's password is wonderland, Bob's is builder; nobody logs in to the archive. Bob fetches his mail by
+-- POP3, so IMAP is closed to him. Alice may keep 1 GB, Bob 2 MB.
+INSERT INTO mailbox (username, name, password, imap_active, quota) VALUES
+	('alice@example.com', 'Alice Liddell',
+		'{SHA512-CRYPT}$6$rabbithole$fFrIiKLfPZFYGN7b060szZZt3twE.bqAWAz3y2YaRwpTEG43IeLjzPDN3gITgpEzfXrE6MrspzGu9LEWtji49/',
+		1, 1000000000),
+	('bob@example.com', 'Bob the Builder',
+		'$6$canwefixit$TYB0s/UEckRwLkO4Lgy9XY.jXxPUxfHrZl1S52Z1yGxS6iF3gYaET88vyGGC3qlBG9o29jlqfPSL2vdd0H0xt0',
+		0, 2000000),
+	('archive@example.com', 'Copies of mail', NULL, 1, 0);
 
 -- An alias, a list, and a domain where one person reads everything.
 INSERT INTO alias (address, goto) VALUES

@@ -1,4 +1,4 @@
--- The tables that the maps in postfix-maps/tabled.conf read, for SQLite 3.37 and later.
+-- The tables for the maps and dictionaries in postfix-maps/tabled.conf, for SQLite 3.37 and later.
 --
 --     sqlite3 /var/lib/tabled/mail.db < schema/sqlite.sql
 --
@@ -8,7 +8,8 @@
 --     store grüsse for grüße.
 --   * An address has the form of a mail header: "john doe"@example.com with its quotes.
 --   * active = 0 hides a row from Postfix without losing it.
---   * `localpart` and `domain` are made from their address, so they cannot disagree with it.
+--   * `localpart` and `domain` are made from their address, so they cannot disagree with it; as is
+--     `quota_rule` from `quota`.
 -- SQLite enforces foreign keys only on connections that say PRAGMA foreign_keys = ON.
 
 PRAGMA foreign_keys = ON;
@@ -21,14 +22,38 @@ CREATE TABLE domain (
 	active INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
--- Accounts. The user name is the address.
+-- Accounts. The user name is the address. Postfix needs no more than that; the rest is for Dovecot:
+--   * password is what `doveadm pw` prints; without {SCHEME} it is a hash of crypt(3). NULL: no login.
+--   * quota is in bytes, 0 for no limit.
+--   * home, uid, gid and mail (its mail_location) are NULL where those of dovecot.conf hold.
+--   * host is another server that has the mailbox: logins are passed on to it.
+--   * allow_nets is where logins may come from: '192.0.2.0/24,2001:db8::/32'. Where all others are kept
+--     out, an account may have nopassword = 1.
+--   * imap_active, pop3_active, smtp_active and sieve_active = 0 refuse logins by that protocol, and
+--     nothing else: mail is still delivered.
 CREATE TABLE mailbox (
-	username  TEXT NOT NULL PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
-	active    INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
-	localpart TEXT NOT NULL
+	username     TEXT NOT NULL PRIMARY KEY CHECK (username = lower(username) AND username LIKE '_%@%'),
+	active       INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	name         TEXT NOT NULL DEFAULT '',
+	password     TEXT CHECK (password <> ''),
+	nopassword   INTEGER NOT NULL DEFAULT 0 CHECK (nopassword IN (0, 1)),
+	allow_nets   TEXT CHECK (allow_nets <> ''),
+	imap_active  INTEGER NOT NULL DEFAULT 1 CHECK (imap_active IN (0, 1)),
+	pop3_active  INTEGER NOT NULL DEFAULT 1 CHECK (pop3_active IN (0, 1)),
+	smtp_active  INTEGER NOT NULL DEFAULT 1 CHECK (smtp_active IN (0, 1)),
+	sieve_active INTEGER NOT NULL DEFAULT 1 CHECK (sieve_active IN (0, 1)),
+	quota        INTEGER NOT NULL DEFAULT 0 CHECK (quota >= 0),
+	home         TEXT CHECK (home LIKE '/_%'),
+	uid          INTEGER CHECK (uid > 0),
+	gid          INTEGER CHECK (gid > 0),
+	mail         TEXT CHECK (mail <> ''),
+	host         TEXT CHECK (host <> ''),
+	localpart    TEXT NOT NULL
 		GENERATED ALWAYS AS (substr(username, 1, length(rtrim(username, replace(username, '@', ''))) - 1)) STORED,
-	domain    TEXT NOT NULL REFERENCES domain (domain)
-		GENERATED ALWAYS AS (substr(username, length(rtrim(username, replace(username, '@', ''))) + 1)) STORED
+	domain       TEXT NOT NULL REFERENCES domain (domain)
+		GENERATED ALWAYS AS (substr(username, length(rtrim(username, replace(username, '@', ''))) + 1)) STORED,
+	quota_rule   TEXT NOT NULL GENERATED ALWAYS AS ('*:bytes=' || quota) STORED,
+	CHECK (nopassword = 0 OR (password IS NULL AND allow_nets IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX mailbox_parts ON mailbox (domain, localpart);
@@ -110,6 +135,65 @@ CREATE TABLE sender_login (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX sender_login_login ON sender_login (login);
+
+-- What Dovecot writes itself, by tabled's dictionaries. Each key is a row: the first write of one of its
+-- values makes it, so the others have defaults. No triggers are needed: what tabled writes it knows.
+
+-- How much each account keeps. A value below zero has Dovecot count anew, so it is not refused.
+CREATE TABLE quota (
+	username TEXT NOT NULL PRIMARY KEY REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	bytes    INTEGER NOT NULL DEFAULT 0,
+	messages INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- When an account has logged in for the last time, in seconds since 1970.
+CREATE TABLE last_login (
+	username   TEXT NOT NULL PRIMARY KEY REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	last_login INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- Whose mailboxes others may see: what a client lists for to_user. Dovecot reads the rights themselves
+-- from its ACL files. People may share with somebody who is not here, so to_user need not exist.
+CREATE TABLE user_shares (
+	from_user TEXT NOT NULL REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	to_user   TEXT NOT NULL,
+	dummy     TEXT NOT NULL DEFAULT '1',
+	PRIMARY KEY (to_user, from_user)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX user_shares_from ON user_shares (from_user);
+
+CREATE TABLE anyone_shares (
+	from_user TEXT NOT NULL PRIMARY KEY REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	dummy     TEXT NOT NULL DEFAULT '1'
+) STRICT, WITHOUT ROWID;
+
+-- What IMAP clients note about mailboxes (METADATA): for themselves, and for all who see the mailbox.
+-- A mailbox is known by its GUID.
+CREATE TABLE private_metadata (
+	username     TEXT NOT NULL REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	mailbox_guid TEXT NOT NULL,
+	entry        TEXT NOT NULL,
+	value        TEXT NOT NULL,
+	PRIMARY KEY (username, mailbox_guid, entry)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE shared_metadata (
+	mailbox_guid TEXT NOT NULL,
+	entry        TEXT NOT NULL,
+	value        TEXT NOT NULL,
+	PRIMARY KEY (mailbox_guid, entry)
+) STRICT, WITHOUT ROWID;
+
+-- Sieve scripts. Dovecot reads them, and keeps them compiled by their id: a new text needs a new id, so
+-- delete the row and insert another.
+CREATE TABLE sieve_script (
+	id       INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	username TEXT NOT NULL REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE,
+	name     TEXT NOT NULL CHECK (name <> ''),
+	script   TEXT NOT NULL,
+	UNIQUE (username, name)
+) STRICT;
 
 -- The change feed: by it tabled knows at once what has changed, and asks again for exactly that. For
 -- other tables `tabledctl feed install` makes such triggers, by what the queries of the maps read. These

@@ -1,6 +1,7 @@
 #include "admin/control.h"
 
 #include "admin/cache_report.h"
+#include "admin/dict_command.h"
 #include "base/memory.h"
 #include "engine/flush.h"
 
@@ -191,6 +192,17 @@ static void run_flush(
 	command_finish(command, json_pack("{s:s}", "status", "ok"));
 }
 
+static void on_dict(void *owner, json_t *answer)
+{
+	command_finish(owner, answer);
+}
+
+static void run_dict(
+	struct control *control, json_t *arguments, uint64_t now, struct command *command)
+{
+	dict_command_run(control->engine(control->context), arguments, now, on_dict, command);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(
@@ -201,6 +213,7 @@ static const struct {
 	{"reload", run_reload},
 	{"cache", run_cache},
 	{"flush", run_flush},
+	{"dict", run_dict},
 };
 
 static void run_named(

@@ -47,7 +47,7 @@ struct dict_session {
 	struct buf user; /* of the hello */
 	uint32_t last_number;
 	struct command *commands; /* list, oldest first */
-	size_t pending;
+	size_t pending, commits;
 	struct open_transaction *transactions; /* hash by id */
 	size_t open_bytes;                     /* that they hold */
 	bool is_busy; /* inside a call of the client's: he looks at `out` himself afterwards */
@@ -72,6 +72,11 @@ static void free_if_over(struct dict_session *session)
 size_t dict_session_pending(const struct dict_session *session)
 {
 	return session->pending;
+}
+
+bool dict_session_commits(const struct dict_session *session)
+{
+	return session->commits;
 }
 
 /* --- Replies */
@@ -286,6 +291,7 @@ static void on_committed(void *owner, const struct reply *reply)
 		[UNSURE] = DICT_COMMIT_UNSURE};
 	struct command *command = owner;
 
+	command->session->commits--;
 	if (is_lost(command))
 		return;
 	command->times.ended = clock_wall_us();
@@ -363,6 +369,7 @@ static int commit(const struct call *call, struct open_transaction *transaction,
 
 	command->transaction = transaction->id;
 	command->asynchronous = asynchronous;
+	call->session->commits++;
 	dictionary_commit(call->engine, call->dictionary, take_changes(call->session, transaction),
 		call->now, on_committed, command);
 	return 0;

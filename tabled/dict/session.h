@@ -49,6 +49,12 @@ void dict_session_resume(struct dict_session *session, uint64_t now);
 /* Commands that have not been answered. */
 size_t dict_session_pending(const struct dict_session *session);
 
+/*
+ * Whether something is being committed: then no more lines are to be taken. So what one client
+ * writes comes to the database in his order, and what he asks for next has seen it.
+ */
+bool dict_session_commits(const struct dict_session *session);
+
 /* Whether some of them are iterations that dict_session_resume() would go on with. */
 bool dict_session_waits(const struct dict_session *session);
 

@@ -52,7 +52,7 @@ struct commit {
 	struct dictionary_changes *changes;
 	size_t source;
 	struct statement_writer *writers; /* owned; one for each statement */
-	enum change_kind *kinds;          /* owned; likewise */
+	bool *must_meet;                  /* owned; likewise */
 	struct question *questions;       /* owned; likewise */
 	struct rows *rows;                /* owned; likewise, and one for all */
 	struct error *whys;               /* owned; likewise */
@@ -241,7 +241,7 @@ static void write_group(struct commit *commit, const struct group *group)
 		dictionary_sql_increment(&group->row, group->changes, group->count, writer);
 		break;
 	}
-	commit->kinds[commit->count] = group->kind;
+	commit->must_meet[commit->count] = group->kind == CHANGE_INCREMENT;
 	commit->questions[commit->count] = (struct question){
 		.statement = statement_writer_end(writer, STATEMENT_ONCE, STATEMENT_ID),
 		.params = writer->params,
@@ -256,7 +256,7 @@ static void write_all(struct commit *commit)
 	struct group group = {.count = 0};
 
 	commit->writers = memory_new(changes->count, sizeof(*commit->writers));
-	commit->kinds = memory_new(changes->count, sizeof(*commit->kinds));
+	commit->must_meet = memory_new(changes->count, sizeof(*commit->must_meet));
 	commit->questions = memory_new(changes->count, sizeof(*commit->questions));
 	commit->rows = memory_new(changes->count + 1, sizeof(*commit->rows));
 	commit->whys = memory_new(changes->count + 1, sizeof(*commit->whys));
@@ -280,7 +280,7 @@ static void commit_free(struct commit *commit)
 		rows_finish(&commit->rows[i]);
 	changes_destroy(commit->changes);
 	free(commit->writers);
-	free(commit->kinds);
+	free(commit->must_meet);
 	free(commit->questions);
 	free(commit->rows);
 	free(commit->whys);
@@ -305,14 +305,6 @@ static void reply_failed(struct commit *commit, enum status status, const char *
 	reply(commit, status, why);
 }
 
-static bool is_row_missing(const struct commit *commit)
-{
-	for (size_t i = 0; i < commit->count; i++)
-		if (commit->kinds[i] == CHANGE_INCREMENT && !commit->questions[i].changed)
-			return true;
-	return false;
-}
-
 static void purge(const struct commit *commit)
 {
 	for (size_t i = 0; i < commit->changes->count; i++)
@@ -326,9 +318,11 @@ static void commit_answered(struct ask *ask, uint64_t now)
 
 	switch (status) {
 	case FOUND:
-	case NOT_FOUND:
 		purge(commit);
-		reply(commit, is_row_missing(commit) ? NOT_FOUND : FOUND, "");
+		reply(commit, FOUND, "");
+		break;
+	case NOT_FOUND:
+		reply(commit, NOT_FOUND, "");
 		break;
 	case UNSURE:
 		purge(commit);
@@ -344,8 +338,9 @@ static void commit_send(struct commit *commit, struct writer *writer, uint64_t n
 {
 	size_t at = commit->changes->count; /* the place for what belongs to no statement */
 
-	commit->transaction =
-		(struct transaction){.questions = commit->questions, .count = commit->count};
+	commit->transaction = (struct transaction){.questions = commit->questions,
+		.count = commit->count,
+		.must_meet = commit->must_meet};
 	commit->ask = (struct ask){.question = {.statement = &transaction_statement,
 					   .rows = &commit->rows[at],
 					   .why = &commit->whys[at]},

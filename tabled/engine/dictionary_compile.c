@@ -86,16 +86,17 @@ static void make_lookup(struct compiler *compiler, const struct source_config *s
 {
 	struct dictionary_key *key = compiler->key;
 	struct table *table = add_table(compiler);
+	enum statement_kind kind;
 
 	statement_writer_init(&key->lookup, source->backend->dialect);
-	dictionary_sql_lookup(&key->table, &key->lookup);
+	kind = dictionary_sql_lookup(&key->table, &key->lookup);
 	*table = (struct table){.name = key->pattern.text,
 		.source = key->source,
 		.backend = source->backend,
 		.shape = SHAPE_VALUES,
 		.form_parts = dictionary_key_parts(key),
 		.settings = &key->own_settings};
-	table->query.statement = *statement_writer_end(&key->lookup, STATEMENT_SELECT, 0);
+	table->query.statement = *statement_writer_end(&key->lookup, kind, 0);
 	key->query = memory_copy_string(table->query.statement.text);
 	table->is_secret = speaks_of_passwords(key->query);
 	make_settings(compiler);

@@ -84,7 +84,8 @@ void changes_refuse(struct dictionary_changes *changes, const char *why);
 
 /*
  * Carries them out, all or none of them; the changes are given away. `done`, now or later: FOUND:
- * they are committed; NOT_FOUND: they are, but for the increments of rows that are not there;
+ * they are committed; NOT_FOUND: a row that was to be incremented is not there, and nothing
+ * was changed;
  * UNSURE: nobody knows; else nothing was changed, for that reason. What the cache has of what was
  * changed is purged before that.
  */

@@ -131,6 +131,7 @@ static bool check_word(struct parser *parser)
 	const struct sql_token *token = peek(parser, 0);
 	bool is_behind_dot = parser->at > 0 && is_sign(token - 1, ".");
 	bool is_type = parser->at > 0 && is_sign(token - 1, "::");
+	bool is_name = parser->at > 0 && is_word(token - 1, "as");
 
 	if (token->text.data[0] == '$')
 		return not_understood(parser);
@@ -138,8 +139,9 @@ static bool check_word(struct parser *parser)
 		return give_up(parser->reads, "it has a subquery");
 	if (is_listed(token, never_names) || (!is_behind_dot && is_listed(token, never_words)))
 		return give_up(parser->reads, "it uses %.*s", shown_size(token), token->text.data);
-	/* PostgreSQL's own word for who asks. */
-	if (sql_is_postgresql(parser->dialect) && !is_behind_dot && is_word(token, "user"))
+	/* PostgreSQL's own word for who asks, but not where a column is given that name. */
+	if (sql_is_postgresql(parser->dialect) && !is_behind_dot && !is_name &&
+		is_word(token, "user"))
 		return give_up(parser->reads, "it uses %.*s", shown_size(token), token->text.data);
 	if (!is_sign(peek(parser, 1), "(") || is_type)
 		return true;

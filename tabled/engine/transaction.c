@@ -79,14 +79,19 @@ static bool end(struct connection *connection, enum status status, const struct 
 	return false;
 }
 
-static bool begin_rollback(struct connection *connection, const struct question *failed)
+/* What came of a question: is it one of those that have to meet a row, and has met none? */
+static enum status outcome(const struct transaction *transaction, const struct question *question)
 {
-	struct transaction *transaction = transaction_of(connection);
+	if (!is_done(question->status))
+		return question->status;
+	return transaction->must_meet[transaction->at] && !question->changed ? NOT_FOUND : FOUND;
+}
 
-	transaction->failure = failed->status;
-	transaction->why = *failed->why;
-	put_step(connection, TRANSACTION_ROLLBACK);
-	return true;
+static void note_outcome(
+	struct transaction *transaction, enum status status, const struct question *question)
+{
+	transaction->outcome = status;
+	transaction->why = *question->why;
 }
 
 /* A deadlock, for one, is nobody's fault: the same may do better now. */
@@ -94,9 +99,9 @@ static bool retry_or_end(struct connection *connection, uint64_t now)
 {
 	struct transaction *transaction = transaction_of(connection);
 
-	if (transaction->failure != TRY_LATER || transaction->retries == RETRIES_MOST ||
+	if (transaction->outcome != TRY_LATER || transaction->retries == RETRIES_MOST ||
 		now >= connection->asks[0]->deadline)
-		return end(connection, transaction->failure, &transaction->why);
+		return end(connection, transaction->outcome, &transaction->why);
 	transaction->retries++;
 	transaction_start(connection, 0);
 	return true;
@@ -105,10 +110,14 @@ static bool retry_or_end(struct connection *connection, uint64_t now)
 static bool after_work(struct connection *connection, const struct question *question)
 {
 	struct transaction *transaction = transaction_of(connection);
+	enum status status = outcome(transaction, question);
 
 	transaction->questions[transaction->at] = *question;
-	if (!is_done(question->status))
-		return begin_rollback(connection, question);
+	if (status != FOUND) {
+		note_outcome(transaction, status, question);
+		put_step(connection, TRANSACTION_ROLLBACK);
+		return true;
+	}
 	transaction->at++;
 	put_step(connection,
 		transaction->at < transaction->count ? TRANSACTION_WORK : TRANSACTION_COMMIT);
@@ -121,11 +130,17 @@ static bool after_alone(
 	struct transaction *transaction = transaction_of(connection);
 
 	transaction->questions[0] = *question;
-	if (is_done(question->status))
-		return end(connection, NOT_FOUND, NULL);
-	transaction->failure = question->status;
-	transaction->why = *question->why;
+	note_outcome(transaction, outcome(transaction, question), question);
 	return retry_or_end(connection, now);
+}
+
+static bool after_commit(struct connection *connection, const struct question *question)
+{
+	if (is_done(question->status))
+		return end(connection, FOUND, NULL);
+	note_outcome(transaction_of(connection), question->status, question);
+	put_step(connection, TRANSACTION_ROLLBACK);
+	return true;
 }
 
 /*
@@ -140,7 +155,7 @@ static bool after_rollback(
 	if (is_done(question->status))
 		return retry_or_end(connection, now);
 	connection->retiring = true;
-	return end(connection, transaction->failure, &transaction->why);
+	return end(connection, transaction->outcome, &transaction->why);
 }
 
 bool transaction_go_on(struct connection *connection, uint64_t now)
@@ -158,8 +173,7 @@ bool transaction_go_on(struct connection *connection, uint64_t now)
 	case TRANSACTION_ALONE:
 		return after_alone(connection, &question, now);
 	case TRANSACTION_COMMIT:
-		return is_done(question.status) ? end(connection, NOT_FOUND, NULL)
-						: begin_rollback(connection, &question);
+		return after_commit(connection, &question);
 	case TRANSACTION_ROLLBACK:
 		return after_rollback(connection, &question, now);
 	}

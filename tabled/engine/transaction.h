@@ -3,8 +3,9 @@
  * of a pool as one question is (struct ask), and goes on step by step on one connection
  * (transaction.c).
  *
- * How it has ended is the status of its ask: NOT_FOUND: it is committed; TRY_LATER or BROKEN:
- * nothing of it is; UNSURE: it was being committed when the connection was lost, and nobody knows.
+ * How it has ended is the status of its ask: FOUND: it is committed; NOT_FOUND: a statement
+ * that has to meet a row has met none, and nothing of it is; TRY_LATER or BROKEN: nothing of it is,
+ * either; UNSURE: it was being committed when the connection was lost, and nobody knows.
  * What is unsure is never tried again; what surely has not happened is, if it may do better.
  */
 #ifndef TABLED_ENGINE_TRANSACTION_H
@@ -26,12 +27,13 @@ enum transaction_step {
 struct transaction {
 	struct question *questions; /* borrowed; of STATEMENT_ONCE, in their order */
 	size_t count;               /* at least one */
+	const bool *must_meet;      /* borrowed; of each question: it has to meet a row */
 
 	/* The connection's: */
 	enum transaction_step step;
 	size_t at; /* the question that is asked */
 	unsigned retries;
-	enum status failure; /* of what made it roll back … */
+	enum status outcome; /* of all: FOUND, or why it is rolled back … */
 	struct error why;    /* … and the reason */
 };
 

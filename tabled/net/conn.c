@@ -234,7 +234,8 @@ static bool conn_has_no_room(const struct conn *conn)
 
 static bool conn_is_full(const struct conn *conn)
 {
-	return conn_owes(conn) >= IN_FLIGHT_MAX || conn_has_no_room(conn);
+	return conn_owes(conn) >= IN_FLIGHT_MAX || conn_has_no_room(conn) ||
+	       (conn->session && dict_session_commits(conn->session));
 }
 
 /* --- Conversations */

@@ -1,11 +1,12 @@
 /*
  * Load for Dovecot's dict server, as tabled-bench is for Postfix's protocols:
  *
- *   dict_load unix:/path DICTIONARY PREFIX KEYS CONNECTIONS SECONDS WARM_UP
+ *   dict_load [-i] unix:/path DICTIONARY PREFIX KEYS CONNECTIONS SECONDS WARM_UP
  *
  * Looks up PREFIX and a key drawn at random from the file KEYS, with one lookup in flight on each
- * connection, as Dovecot's own client does. Every key has to be found. Prints its figures as a JSON
- * object whose fields have tabled-bench's names.
+ * connection, as Dovecot's own client does. With -i it adds 1 to the value of the key instead, in a
+ * transaction of its own. Every key has to be there. Prints its figures as a JSON object whose
+ * fields have tabled-bench's names, and `all`, the replies with those of the warm-up.
  *
  * The protocol is that of Dovecot 2.3.17 to 2.3.21: dovecot: src/lib-dict/dict-client.h
  */
@@ -50,6 +51,8 @@ struct load {
 	struct buf hello, requests;
 	struct piece *pieces; /* owned */
 	size_t piece_count;
+	bool increments;
+	uint64_t all; /* replies, with those of the warm-up */
 	struct chooser chooser;
 	struct client *clients; /* owned */
 	size_t client_count;
@@ -89,7 +92,10 @@ static void add_request(struct load *load, const char *prefix, const char *key)
 
 	if (strpbrk(key, "\001\t\r/\\"))
 		die(key, "holds a character that a dict's key has to escape");
-	buf_add_format(&load->requests, "L%s%s\t\n", prefix, key);
+	if (load->increments)
+		buf_add_format(&load->requests, "B1\t\nA1\t%s%s\t1\nC1\n", prefix, key);
+	else
+		buf_add_format(&load->requests, "L%s%s\t\n", prefix, key);
 	load->pieces = memory_resize(load->pieces, (load->piece_count + 1) * sizeof(*load->pieces));
 	load->pieces[load->piece_count++] = (struct piece){at, load->requests.size - at};
 }
@@ -142,8 +148,8 @@ static void client_open(struct load *load, struct client *client)
 }
 
 /*
- * Whether a line is the answer to a lookup. "*1" only promises "+1<TAB>Ovalue…", or the answer
- * comes at once and is "Ovalue…".
+ * Whether a line is the answer. "*1" only promises "+1<TAB>Ovalue…", or the answer comes at once
+ * and is "Ovalue…"; that of a transaction has its number in place of a value.
  */
 static bool is_answer(const char *line)
 {
@@ -163,6 +169,7 @@ static void client_answered(struct load *load, struct client *client)
 
 	histogram_add(&load->times, now - client->sent);
 	load->last_reply = now;
+	load->all++;
 	if (now < load->end)
 		client_ask(load, client);
 }
@@ -233,7 +240,7 @@ static void print_report(const struct load *load)
 	       ", \"found\": %" PRIu64 ", \"rate\": %.1f, ",
 		load->client_count, seconds, times->count, times->count,
 		seconds > 0 ? (double)times->count / seconds : 0);
-	printf("\"p50_us\": %.1f, \"p99_us\": %.1f}\n",
+	printf("\"all\": %" PRIu64 ", \"p50_us\": %.1f, \"p99_us\": %.1f}\n", load->all,
 		(double)histogram_quantile(times, 0.5) / 1e3,
 		(double)histogram_quantile(times, 0.99) / 1e3);
 }
@@ -243,9 +250,15 @@ int main(int argc, char **argv)
 	struct load *load = memory_new(1, sizeof(*load));
 	struct error why;
 
+	if (argc > 1 && strcmp(argv[1], "-i") == 0) {
+		load->increments = true;
+		argv++;
+		argc--;
+	}
 	if (argc != 8) {
-		fprintf(stderr, "usage: dict_load unix:/path DICTIONARY PREFIX KEYS CONNECTIONS "
-				"SECONDS WARM_UP\n");
+		fprintf(stderr,
+			"usage: dict_load [-i] unix:/path DICTIONARY PREFIX KEYS CONNECTIONS "
+			"SECONDS WARM_UP\n");
 		return EXIT_FAILURE;
 	}
 	if (address_read(&load->address, argv[1], &why) < 0)

@@ -34,6 +34,8 @@ class Size:
         self.cache = "16M" if short else "1400M"
         self.trace_lookups = 200000 if short else 3000000
         self.changes = 20 if short else 1000
+        # By 16 connections, until most keys are in the cache.
+        self.fill_seconds = 0.2 if short else 8
         # Before, while and after the database is away, in seconds.
         self.outage = (2, 3, 3) if short else (30, 60, 30)
 

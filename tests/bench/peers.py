@@ -15,7 +15,7 @@ from support import databases
 # Each has its own user, of the same name and password, so that connections can be counted apart.
 USERS = ("tabled_plain", "tabled_keys", "tabled_forms", "proxymap", "dovecot", "pgbench")
 
-DICT_PREFIX = "shared/alias/"
+DICT_PREFIX, COUNT_PREFIX = "shared/alias/", "shared/count/"
 DICT_MODULES = pathlib.Path("/usr/lib/dovecot/modules/dict")
 
 
@@ -244,13 +244,18 @@ def why_no_dovecot(driver):
 
 
 def start_dovecot(database, directory, user):
-    """A private Dovecot with one service, its dict server, and the dictionary `alias`."""
+    """
+    A private Dovecot with one service, its dict server, and the dictionary `alias`: the aliases, and the
+    numbers of dict_part.py, which only it asks for.
+    """
     home = directory / "dovecot"
     home.mkdir()
     (home / "dict.conf").write_text(
         f"connect = {database.dict_connect(user)}\n"
         f"map {{\n  pattern = {DICT_PREFIX}$address\n  table = alias\n  value_field = goto\n"
         "  fields {\n    address = $address\n  }\n}\n"
+        f"map {{\n  pattern = {COUNT_PREFIX}$address\n  table = hits\n  value_field = hits\n"
+        "  value_type = int\n  fields {\n    address = $address\n  }\n}\n"
     )
     (home / "dovecot.conf").write_text(
         f"base_dir = {home / 'run'}\nstate_dir = {home / 'state'}\nlog_path = /dev/stderr\n"

@@ -35,6 +35,11 @@ def servers():
     return output_of("servers")
 
 
+@pytest.fixture(scope="module")
+def dictionaries():
+    return output_of("dict")
+
+
 def tables(text, heading):
     """The tables below a heading: of each the rows' cells, without the two lines of its head."""
     part = text.split(heading)[1].split("\n###")[0]
@@ -221,3 +226,16 @@ def test_outage(outage, title, restarted):
 def test_unknown_part():
     done = run("sqllite")
     assert done.returncode == 2 and "the parts are sqlite, servers, cache" in done.stderr
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_dictionaries(dictionaries, database):
+    heading = f"### Dictionaries, with {database}"
+    skip_if_missing(dictionaries, heading, database)
+    seen, aims = tables(dictionaries, heading)
+    assert {(row[0], row[1], row[2]) for row in seen} >= {
+        (what, connections, server)
+        for what in ("lookups", "increments") for connections in ("1", "16")
+        for server in ("tabled", "Dovecot's dict server")}
+    assert all(number(row[3]) > 0 for row in seen)
+    assert len(aims) == 6

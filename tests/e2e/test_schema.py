@@ -34,6 +34,17 @@ INSERT INTO client_access (client, action, active) VALUES ('2001:db8:bad', 'REJE
 INSERT INTO sender_access (sender, action) VALUES ('<>', 'DUNNO'), ('noreply@', '554 5.7.1 write with a name');
 INSERT INTO sender_login (sender, login) VALUES ('@example.org', 'bob@example.com'),
     ('alice@example.com', 'bob@example.com'), ('info@example.com', 'alice@example.com');
+UPDATE mailbox SET password = '{PLAIN}a "b" c', quota = 5000000000, home = '/srv/jose', uid = 1001, gid = 4294967000,
+    mail = 'mdbox:~/mdbox', pop3_active = 0 WHERE username = 'jose@b.example';
+UPDATE mailbox SET nopassword = 1, allow_nets = '192.0.2.0/24,::1', smtp_active = 0, sieve_active = 0, host = '192.0.2.7'
+    WHERE username = '_@example.com';
+INSERT INTO quota (username, bytes) VALUES ('alice@example.com', -5);
+INSERT INTO last_login (username) VALUES ('alice@example.com');
+INSERT INTO user_shares (from_user, to_user) VALUES ('alice@example.com', 'bob@elsewhere.example');
+INSERT INTO anyone_shares (from_user) VALUES ('alice@example.com');
+INSERT INTO private_metadata (username, mailbox_guid, entry, value) VALUES ('alice@example.com', '1', 'comment', '');
+INSERT INTO shared_metadata (mailbox_guid, entry, value) VALUES ('1', 'comment', 'x');
+INSERT INTO sieve_script (username, name, script) VALUES ('alice@example.com', 'active', 'keep;');
 """
 BACKSLASH = r"back\slash@example.com"
 
@@ -62,6 +73,24 @@ REFUSED = [
     ("mailbox", {"username": "nodomain"}),
     ("mailbox", {"username": "@example.com"}),
     ("mailbox", {"username": "alice@example.com"}),
+    ("mailbox", {"username": "x@example.com", "password": ""}),
+    ("mailbox", {"username": "x@example.com", "nopassword": 1}),
+    ("mailbox", {"username": "x@example.com", "nopassword": 1, "allow_nets": ""}),
+    ("mailbox", {"username": "x@example.com", "nopassword": 1, "allow_nets": "::1", "password": "x"}),
+    ("mailbox", {"username": "x@example.com", "nopassword": 2, "allow_nets": "::1"}),
+    ("mailbox", {"username": "x@example.com", "imap_active": 2}),
+    ("mailbox", {"username": "x@example.com", "pop3_active": None}),
+    ("mailbox", {"username": "x@example.com", "smtp_active": -1}),
+    ("mailbox", {"username": "x@example.com", "sieve_active": 3}),
+    ("mailbox", {"username": "x@example.com", "quota": -1}),
+    ("mailbox", {"username": "x@example.com", "quota": None}),
+    ("mailbox", {"username": "x@example.com", "home": "x"}),
+    ("mailbox", {"username": "x@example.com", "home": "/"}),
+    ("mailbox", {"username": "x@example.com", "uid": 0}),
+    ("mailbox", {"username": "x@example.com", "gid": 0}),
+    ("mailbox", {"username": "x@example.com", "mail": ""}),
+    ("mailbox", {"username": "x@example.com", "host": ""}),
+    ("mailbox", {"username": "x@example.com", "name": None}),
     ("alias", {"address": "X@example.com", "goto": "a@b"}),
     ("alias", {"address": "x@example.com", "goto": ""}),
     ("alias", {"address": "x@example.com", "goto": None}),
@@ -85,6 +114,22 @@ REFUSED = [
     ("sender_access", {"sender": "X.example", "action": "OK"}),
     ("sender_login", {"sender": "x@example.com", "login": "nobody@example.com"}),
     ("sender_login", {"sender": "x", "login": "alice@example.com"}),
+    ("quota", {"username": "nobody@example.com"}),
+    ("quota", {"username": "alice@example.com"}),
+    ("quota", {"username": "bob@example.com", "bytes": None}),
+    ("last_login", {"username": "nobody@example.com"}),
+    ("last_login", {"username": "alice@example.com"}),
+    ("user_shares", {"from_user": "nobody@example.com", "to_user": "bob@example.com"}),
+    ("user_shares", {"from_user": "alice@example.com", "to_user": "bob@elsewhere.example"}),
+    ("anyone_shares", {"from_user": "nobody@example.com"}),
+    ("anyone_shares", {"from_user": "alice@example.com"}),
+    ("private_metadata", {"username": "nobody@example.com", "mailbox_guid": "1", "entry": "e", "value": "v"}),
+    ("private_metadata", {"username": "alice@example.com", "mailbox_guid": "1", "entry": "comment", "value": "v"}),
+    ("private_metadata", {"username": "alice@example.com", "mailbox_guid": "1", "entry": "e", "value": None}),
+    ("shared_metadata", {"mailbox_guid": "1", "entry": "comment", "value": "v"}),
+    ("sieve_script", {"username": "nobody@example.com", "name": "n", "script": "keep;"}),
+    ("sieve_script", {"username": "alice@example.com", "name": "", "script": "keep;"}),
+    ("sieve_script", {"username": "alice@example.com", "name": "active", "script": "keep;"}),
 ]
 
 
@@ -145,7 +190,7 @@ def keys(engine, database):
 @pytest.mark.parametrize("describe", [columns, keys])
 def test_same_tables(engines, describe):
     reference = describe("sqlite", engines["sqlite"])
-    assert len({table for table, *_ in reference}) == 13
+    assert len({table for table, *_ in reference}) == 20
     for name in ("pgsql", "mysql"):
         assert describe(name, engines[name]) == reference, name
 
@@ -161,6 +206,26 @@ def test_refused_rows(engines, engine):
         except databases.DatabaseError:
             pass
     assert taken == []
+
+
+DOVECOTS = ("quota", "last_login", "user_shares", "anyone_shares", "private_metadata", "sieve_script")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_dovecot_wrote_goes_with_the_mailbox(engines, engine):
+    """And it moves with it. What belongs to others stays."""
+    def count():
+        owners = ["from_user" if table.endswith("shares") else "username" for table in DOVECOTS]
+        sums = [f"(SELECT count(*) FROM {table} WHERE {owner} = '{{0}}')" for table, owner in zip(DOVECOTS, owners)]
+        return f"SELECT {' + '.join(sums)};\n"
+
+    shown = engines[engine].execute(
+        "BEGIN;\n" + count().format("alice@example.com")
+        + "UPDATE mailbox SET username = 'liddell@example.com' WHERE username = 'alice@example.com';\n"
+        + count().format("liddell@example.com")
+        + "DELETE FROM mailbox WHERE username = 'liddell@example.com';\n"
+        + count().format("liddell@example.com") + "SELECT count(*) FROM shared_metadata;\nROLLBACK;")
+    assert shown.split() == ["6", "6", "0", "1"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -200,9 +265,14 @@ def expand(engine, query, key):
     return re.sub("%(.)", value, query)
 
 
+def fields(line):
+    """The columns of a row; Python's None is NULL, too."""
+    return tuple("NULL" if field == "None" else field for field in re.split(r"[|\t]", line))
+
+
 def answers(engine, database, questions):
     """The rows for each question, sorted: the order is nobody's promise."""
-    statements = []
+    statements = ["\\pset null NULL\n"] if engine == "pgsql" else []
     for number, (query, key) in enumerate(questions):
         sql = expand(engine, query, key)
         if sql:
@@ -211,7 +281,7 @@ def answers(engine, database, questions):
     found = [[] for _ in questions]
     for block in output.split("--- ")[1:]:
         number, *lines = block.splitlines()
-        found[int(number)] = sorted(lines)
+        found[int(number)] = sorted(map(fields, lines))
     return found
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support import dovecot
 from support.databases import insertion
 from support.dovecot_auth import PASSWORD
 from support.sink import Sink
@@ -164,12 +165,17 @@ def insert_rows(database, rows):
                              for table, entries in rows.items() for row in entries))
 
 
-def shipped_tabled_conf(socket, database, control, source_options=""):
-    """postfix-maps/tabled.conf, word for word, with the source and two paths changed."""
-    text = (ROOT / "postfix-maps" / "tabled.conf").read_text()
+def shipped_tabled_conf(socket, database, control, source_options="", dict_socket=None, parts=()):
+    """
+    postfix-maps/tabled.conf, word for word, with the source, three paths and a group changed, and with the
+    optional parts in use whose titles begin so.
+    """
+    text = dovecot.with_parts((ROOT / "postfix-maps" / "tabled.conf").read_text(), parts)
     for old, new in (('sqlite mail { path = "/var/lib/tabled/mail.db" }\n', database.tabled_source(source_options)),
                      ("unix:/var/spool/postfix/private/tabled", f"unix:{socket}"),
-                     ("unix:/run/tabled/control", f"unix:{control}")):
+                     ("unix:/run/tabled/control", f"unix:{control}"),
+                     ("unix:/run/tabled/dict", f"unix:{dict_socket or f'{control}-dict'}"),
+                     ("group = vmail", f"group = {dovecot.MAIL_USER}")):
         assert text.count(old) == 1, f"tabled.conf: {old} is not there once"
         text = text.replace(old, new)
     return text

@@ -180,9 +180,9 @@ static inline void server_answer_one(const struct server_fake *fake, struct batc
 		batch_add_row(batch, at, &cell, 1);
 		buf_finish(&text);
 	}
-	/* As many rows as its key has bytes. */
+	/* As many rows as its key has bytes; ?0 meets none. */
 	if (question->statement->kind == STATEMENT_ONCE)
-		question->changed = key.size;
+		question->changed = slice_equal(key, slice_str("?0")) ? 0 : key.size;
 }
 
 /* As a driver does that has read all rows. */

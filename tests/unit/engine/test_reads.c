@@ -92,6 +92,26 @@ static const struct example shipped[] = {
 		"client_access.client = key"},
 	{"SELECT action FROM sender_access WHERE sender = '%s' AND active = 1",
 		"sender_access.sender = key"},
+	{"SELECT username AS user, password, nullif(nopassword, 0) AS nopassword, allow_nets\n"
+	 "	            FROM mailbox WHERE username = '%s' AND active = 1",
+		"mailbox.username = key"},
+	{"SELECT username AS user, password, nullif(nopassword, 0) AS nopassword, allow_nets,\n"
+	 "	                 host, host AS proxy,\n"
+	 "	                 home AS userdb_home, uid AS userdb_uid, gid AS userdb_gid, mail "
+	 "AS userdb_mail,\n"
+	 "	                 quota_rule AS userdb_quota_rule\n"
+	 "	            FROM mailbox WHERE username = '%s' AND active = 1 AND imap_active = 1",
+		"mailbox.username = key"},
+	{"SELECT username AS user, password, nullif(nopassword, 0) AS nopassword, allow_nets\n"
+	 "	            FROM mailbox WHERE username = '%s' AND active = 1 AND smtp_active = 1",
+		"mailbox.username = key"},
+	{"SELECT username AS user, password, nullif(nopassword, 0) AS nopassword, allow_nets,\n"
+	 "	                 host, host AS proxy\n"
+	 "	            FROM mailbox WHERE username = '%s' AND active = 1 AND sieve_active = 1",
+		"mailbox.username = key"},
+	{"SELECT username AS user, home, uid, gid, mail, quota_rule\n"
+	 "	            FROM mailbox WHERE username = '%s' AND active = 1",
+		"mailbox.username = key"},
 };
 
 START_TEST(shipped_queries)
@@ -411,6 +431,9 @@ static const struct {
 	{&pgsql, "SELECT a FROM t WHERE b = ANY (ARRAY[:keys])", "any row of t"},
 	{&pgsql, "SELECT a[1] FROM t WHERE b = '%s'", "t.b = key"},
 	{&pgsql, "SELECT a FROM t WHERE user = '%s'", "? it uses user"},
+	{&pgsql, "SELECT user AS a FROM t WHERE b = '%s'", "? it uses user"},
+	{&pgsql, "SELECT a AS user FROM t WHERE b = '%s'", "t.b = key"},
+	{&pgsql, "SELECT a AS user, user FROM t WHERE b = '%s'", "? it uses user"},
 	{&mysql, "SELECT a FROM t WHERE user = '%s'", "t.user = key"},
 	{&pgsql, "SELECT a FROM t WHERE t.user = '%s'", "t.user = key"},
 	{&pgsql, "SELECT DISTINCT ON (a) a FROM t WHERE b = '%s'", "t.b = key"},

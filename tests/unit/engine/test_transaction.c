@@ -18,6 +18,7 @@ struct work {
 	struct ask ask; /* the first, so that the answer finds its work */
 	struct transaction transaction;
 	struct question questions[QUESTIONS_MOST];
+	bool must_meet[QUESTIONS_MOST];
 	struct slice keys[QUESTIONS_MOST];
 	struct rows rows[QUESTIONS_MOST + 1];
 	struct error whys[QUESTIONS_MOST + 1];
@@ -79,10 +80,12 @@ static void work_begin_of(struct work *made, const char *keys)
 			.params = &made->keys[count],
 			.rows = &made->rows[count],
 			.why = &made->whys[count]};
+		made->must_meet[count] = made->keys[count].data[0] == '?';
 		count++;
 		rest = slice_from(rest, blank < 0 ? size : size + 1);
 	}
-	made->transaction = (struct transaction){.questions = made->questions, .count = count};
+	made->transaction = (struct transaction){
+		.questions = made->questions, .count = count, .must_meet = made->must_meet};
 	made->ask = (struct ask){.question = {.statement = &transaction_statement,
 					 .rows = &made->rows[QUESTIONS_MOST],
 					 .why = &made->whys[QUESTIONS_MOST]},
@@ -139,7 +142,7 @@ START_TEST(one_statement_alone)
 	ck_assert_int_eq(work.answers, 0);
 	ck_assert(transaction_is_unsure(&work.transaction));
 	answer(1);
-	work_end(NOT_FOUND, "", "abc ");
+	work_end(FOUND, "", "abc ");
 	ck_assert_int_eq(work.questions[0].status, NOT_FOUND);
 	ck_assert_uint_eq(work.questions[0].changed, 3);
 	ck_assert_uint_eq(stage_status().busy, 0);
@@ -158,7 +161,7 @@ START_TEST(several_step_by_step)
 	ck_assert(transaction_is_unsure(&work.transaction));
 	ck_assert_int_eq(work.answers, 0);
 	answer(1);
-	work_end(NOT_FOUND, "", "BEGIN a bb ccc COMMIT ");
+	work_end(FOUND, "", "BEGIN a bb ccc COMMIT ");
 	for (size_t i = 0; i < 3; i++)
 		ck_assert_uint_eq(work.questions[i].changed, i + 1);
 	ck_assert_int_eq(work.questions[0].status, NOT_FOUND);
@@ -176,11 +179,11 @@ START_TEST(one_statement_after_a_pause)
 	stage_pass(999);
 	work_begin("a");
 	answer(1);
-	work_end(NOT_FOUND, "", "a ");
+	work_end(FOUND, "", "a ");
 	stage_pass(1000);
 	work_begin("a");
 	answer(3);
-	work_end(NOT_FOUND, "", "BEGIN a COMMIT ");
+	work_end(FOUND, "", "BEGIN a COMMIT ");
 }
 END_TEST
 
@@ -190,7 +193,7 @@ START_TEST(on_a_new_connection)
 	ck_assert_int_eq(work.answers, 0);
 	stage_open_all();
 	answer(1);
-	work_end(NOT_FOUND, "", "a ");
+	work_end(FOUND, "", "a ");
 }
 END_TEST
 
@@ -199,9 +202,9 @@ START_TEST(answered_at_once)
 	stage_warm_up(1);
 	fake.at_once = true;
 	work_begin("a b c d");
-	work_end(NOT_FOUND, "", "BEGIN a b c d COMMIT ");
+	work_end(FOUND, "", "BEGIN a b c d COMMIT ");
 	work_begin("a");
-	work_end(NOT_FOUND, "", "a ");
+	work_end(FOUND, "", "a ");
 }
 END_TEST
 
@@ -231,8 +234,30 @@ START_TEST(a_step_fails)
 	fake.poison = NULL;
 	work_begin("x y");
 	stage_settle();
-	work_end(NOT_FOUND, "", "BEGIN x y COMMIT ");
+	work_end(FOUND, "", "BEGIN x y COMMIT ");
 	fake.poison = NULL;
+}
+END_TEST
+
+/* A statement that has to meet a row and meets none undoes the rest, and is no error. */
+static const struct {
+	const char *keys, *asked;
+} misses[] = {
+	{"?0", "?0 "},
+	{"a ?0", "BEGIN a ?0 ROLLBACK "},
+	{"?0 a", "BEGIN ?0 ROLLBACK "},
+};
+
+START_TEST(a_row_is_missing)
+{
+	stage_warm_up(1);
+	work_begin(misses[_i].keys);
+	stage_settle();
+	work_end(NOT_FOUND, "", misses[_i].asked);
+	ck_assert_uint_eq(fake.closed, 0);
+	work_begin("?1 a");
+	stage_settle();
+	work_end(FOUND, "", "BEGIN ?1 a COMMIT ");
 }
 END_TEST
 
@@ -265,7 +290,7 @@ START_TEST(bad_luck)
 	answer(moments[_i].steps);
 	fake.unlucky = NULL;
 	stage_settle();
-	work_end(NOT_FOUND, "", moments[_i].asked_first);
+	work_end(FOUND, "", moments[_i].asked_first);
 	ck_assert_uint_eq(work.questions[0].changed, 1);
 	ck_assert_uint_eq(fake.closed, 0);
 }
@@ -305,7 +330,7 @@ START_TEST(rollback_fails)
 	fake.unlucky = fake.poison = NULL;
 	work_begin("a b");
 	stage_settle();
-	work_end(NOT_FOUND, "", "BEGIN a b COMMIT ");
+	work_end(FOUND, "", "BEGIN a b COMMIT ");
 	ck_assert_uint_eq(fake.opened, 2);
 }
 END_TEST
@@ -316,13 +341,13 @@ END_TEST
 static const struct {
 	const char *keys;
 	int steps;
-	enum status status; /* UNSURE, or NOT_FOUND: it was asked again */
+	enum status status; /* UNSURE, or FOUND: it was asked again */
 	const char *asked;
 } losses[] = {
 	{"a", 0, UNSURE, "a "},
-	{"a b", 0, NOT_FOUND, "BEGIN BEGIN a b COMMIT "},
-	{"a b", 1, NOT_FOUND, "BEGIN a BEGIN a b COMMIT "},
-	{"a b", 2, NOT_FOUND, "BEGIN a b BEGIN a b COMMIT "},
+	{"a b", 0, FOUND, "BEGIN BEGIN a b COMMIT "},
+	{"a b", 1, FOUND, "BEGIN a BEGIN a b COMMIT "},
+	{"a b", 2, FOUND, "BEGIN a b BEGIN a b COMMIT "},
 	{"a b", 3, UNSURE, "BEGIN a b COMMIT "},
 };
 
@@ -496,7 +521,7 @@ START_TEST(others_go_on)
 	link_answers(&fake, first);
 	link_answers(&fake, first);
 	link_answers(&fake, first);
-	work_end(NOT_FOUND, "", "BEGIN BEGIN x a y COMMIT b COMMIT ");
+	work_end(FOUND, "", "BEGIN BEGIN x a y COMMIT b COMMIT ");
 	work_finish(&other);
 }
 END_TEST
@@ -512,10 +537,10 @@ START_TEST(one_after_the_other)
 	for (int i = 0; i < 3; i++)
 		work_begin_of(&others[i], "x");
 	stage_settle();
-	work_end(NOT_FOUND, "", "BEGIN a b COMMIT x x x ");
+	work_end(FOUND, "", "BEGIN a b COMMIT x x x ");
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(others[i].answers, 1);
-		ck_assert_int_eq(others[i].ask.question.status, NOT_FOUND);
+		ck_assert_int_eq(others[i].ask.question.status, FOUND);
 		work_finish(&others[i]);
 	}
 }
@@ -533,6 +558,7 @@ static Suite *transaction_suite(void)
 	tcase_add_test(tcase, on_a_new_connection);
 	tcase_add_test(tcase, answered_at_once);
 	tcase_add_loop_test(tcase, a_step_fails, 0, COUNT(failures));
+	tcase_add_loop_test(tcase, a_row_is_missing, 0, COUNT(misses));
 	tcase_add_loop_test(tcase, bad_luck, 0, COUNT(moments));
 	tcase_add_test(tcase, no_luck_is_tried_after_the_deadline);
 	tcase_add_test(tcase, rollback_fails);
