@@ -143,6 +143,21 @@ static bool after_commit(struct connection *connection, const struct question *q
 	return true;
 }
 
+/*
+ * If it has failed, nobody knows what state the connection is in. Closed, it surely has none; but
+ * to begin anew on it might commit what was done before.
+ */
+static bool after_rollback(
+	struct connection *connection, const struct question *question, uint64_t now)
+{
+	struct transaction *transaction = transaction_of(connection);
+
+	if (is_done(question->status))
+		return retry_or_end(connection, now);
+	connection->retiring = true;
+	return end(connection, transaction->outcome, &transaction->why);
+}
+
 bool transaction_go_on(struct connection *connection, uint64_t now)
 {
 	struct question question = connection->questions[0];
@@ -160,9 +175,7 @@ bool transaction_go_on(struct connection *connection, uint64_t now)
 	case TRANSACTION_COMMIT:
 		return after_commit(connection, &question);
 	case TRANSACTION_ROLLBACK:
-		/* What state it is in nobody knows: closed, it surely has none. */
-		connection->retiring = connection->retiring || !is_done(question.status);
-		return retry_or_end(connection, now);
+		return after_rollback(connection, &question, now);
 	}
 	return false;
 }

@@ -150,10 +150,10 @@ def test_all_users(site):
 
 def test_user_fields(site):
     at_home = {"uid": "8", "gid": "8", "home": f"{site.dovecot.mail}/example.com/alice", "mail": "maildir:~/Maildir"}
-    assert site.user(ALICE) == {**at_home, "quota_rule": "*:bytes=1000000000"}
+    assert site.user(ALICE) == {**at_home, "quota_rule": "*:bytes=1000000000", "quota_storage_size": "1000000000"}
     assert site.user("ALICE@Example.com") == {**site.user(ALICE), "user": ALICE}
     assert site.user("moved@example.com") == {"uid": "1001", "gid": "1002", "home": "/srv/moved", "mail": "mdbox:~/box",
-                                              "quota_rule": "*:bytes=0"}
+                                              "quota_rule": "*:bytes=0", "quota_storage_size": "0"}
     # May he not log in by any protocol, his mail has a place all the same.
     assert site.user("archive@example.com")["home"] == f"{site.dovecot.mail}/example.com/archive"
 
@@ -509,7 +509,8 @@ def test_dict_iter(site):
 def test_dict_json(site):
     """The keys of auth, as Dovecot's auth process reads them."""
     done = site.dovecot.dict("auth", "get", f"shared/userdb/{ALICE}")
-    assert done.status == OK and done.out.strip() == f'{{"user":"{ALICE}","quota_rule":"*:bytes=1000000000"}}'
+    assert done.status == OK and done.out.strip() == (
+        f'{{"user":"{ALICE}","quota_rule":"*:bytes=1000000000","quota_storage_size":"1000000000"}}')
     assert site.dovecot.dict("auth", "get", "shared/userdb/nobody@example.com").status == NOT_FOUND
     assert site.dovecot.dict("auth", "set", f"shared/userdb/{ALICE}", "x").status == TEMPORARY
     assert site.dovecot.dict("no_such_dictionary", "get", "shared/x").status == TEMPORARY
