@@ -6,6 +6,7 @@ is there, what was answered "failed" is not, and nothing is done twice: see supp
 
 import contextlib
 import random
+import threading
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from support import ledger as ledgers
 from support.client import DictClient
 from support.daemon import Daemon
 from support.databases import FaultProxy, MariaDB, PostgreSQL, Sqlite
+from support.holders import row_lock
 from support.ledger import Ledger, Writers, write
 
 QUERY_SECONDS = 2
@@ -244,3 +246,47 @@ def test_deadlocks(site):
             Writers(daemon, site.ledger, count=16, kinds="k", pause=0) as writers:
         writers.wait_for("O", 200)
     assert not set(site.ledger.counts()) - set("OFX"), site.ledger.why
+
+
+# Others hold locks.
+
+@pytest.mark.parametrize("kind", "pt")
+def test_locked_for_a_while(site, kind):
+    """Whoever writes waits, and then it is done."""
+    chance = random.Random(1)
+    with Daemon(site.config(workers=1)) as daemon, DictClient(daemon, "demo") as client:
+        assert write(client, site.ledger, kind, chance) == "O", site.ledger.why
+        row = next_row(site, kind)
+        with row_lock(site.database, *row) as end:
+            waker = threading.Timer(QUERY_SECONDS / 4, end)
+            waker.start()
+            assert write(client, site.ledger, kind, AlwaysFirst()) == "O", site.ledger.why
+            waker.join()
+
+
+@pytest.mark.parametrize("kind", "pt")
+def test_locked_for_too_long(site, kind):
+    """It is F, since nothing of it has happened, and nothing does when the lock is gone."""
+    chance = random.Random(1)
+    with Daemon(site.config(workers=1)) as daemon, DictClient(daemon, "demo") as client:
+        for _ in range(3):
+            assert write(client, site.ledger, kind, chance) == "O", site.ledger.why
+            with row_lock(site.database, *next_row(site, kind)):
+                assert write(client, site.ledger, kind, AlwaysFirst()) == "F", site.ledger.why
+        assert write(client, site.ledger, kind, chance) == "O", site.ledger.why
+        time.sleep(0.3)
+
+
+class AlwaysFirst:
+    """In place of chance."""
+
+    @staticmethod
+    def sample(population, count):
+        return list(population)[:count]
+
+
+def next_row(site, kind):
+    """That which the next transaction of a kind meets."""
+    if kind == "p":
+        return "tally", "r0"
+    return "ticket", f"t{site.ledger.next_number() % ledgers.TICKETS}"

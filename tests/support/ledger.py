@@ -50,7 +50,8 @@ class Ledger:
 
     def __init__(self, database):
         self.database = database
-        self.numbers = itertools.count()
+        self._numbers = itertools.count()
+        self._last = -1
         self.told = {}  # by name: one letter; "X": the connection ended before a reply
         self.why = collections.Counter()
         database.execute(SCHEMA)
@@ -65,9 +66,14 @@ class Ledger:
             self.database.execute(f"UPDATE {table} SET amount = 0 WHERE amount <> 0")
         self.database.execute("DELETE FROM entry")
 
+    def next_number(self):
+        """Of the next transaction, if nobody else writes."""
+        return self._last + 1
+
     def name(self, letter):
         """A new one; of a ticket, that of a row."""
-        return f"{letter}{next(self.numbers) % TICKETS if letter == 't' else next(self.numbers)}"
+        self._last = number = next(self._numbers)
+        return f"{letter}{number % TICKETS if letter == 't' else number}"
 
     def note(self, name, letter, why=""):
         self.told[name] = letter
