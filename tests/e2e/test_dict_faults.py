@@ -5,6 +5,7 @@ is there, what was answered "failed" is not, and nothing is done twice: see supp
 """
 
 import contextlib
+import itertools
 import random
 import threading
 import time
@@ -19,6 +20,7 @@ from support.holders import row_lock
 from support.ledger import Ledger, Writers, write
 
 QUERY_SECONDS = 2
+READS_AFTER_WRITES = 10000
 SERVERS = {"pgsql": PostgreSQL, "mysql": MariaDB}
 
 
@@ -290,3 +292,80 @@ def next_row(site, kind):
     if kind == "p":
         return "tally", "r0"
     return "ticket", f"t{site.ledger.next_number() % ledgers.TICKETS}"
+
+
+# What is answered has been done: whoever asks then, of whatever worker, sees it.
+
+def send_set(client, key, value):
+    """A transaction that sets one value. Nothing is waited for."""
+    transaction = client.begin()
+    client.set(transaction, key, value)
+    return client.send_commit(transaction), transaction
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_order_of_one_client(site, workers):
+    """He sends all of it at once; what he asks for has seen all that he has set before, if not more."""
+    with Daemon(site.config(workers=workers)) as daemon, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(DictClient(daemon, "demo")) for _ in range(6)]
+        sent = []
+        for n, (at, client) in itertools.product(range(50), enumerate(clients)):
+            key = f"shared/entry/order{at}"
+            sent.append((n, client, *send_set(client, key, n), client.send_lookup(key)))
+        for n, client, commit, transaction, lookup in sent:
+            assert client.commit_result(commit, transaction)
+            assert n <= int(client.lookup_result(lookup)) < 50
+        for at, client in enumerate(clients):
+            assert client.lookup(f"shared/entry/order{at}") == "49"
+    site.database.execute("DELETE FROM entry")
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_read_after_write(site, workers):
+    """
+    Values are cached for an hour, and others ask for them all the time: so answers are on their way
+    whenever one is purged.
+    """
+    count = READS_AFTER_WRITES // (10 if site.kind == "sqlite" else 1)
+    ending, wrong = threading.Event(), []
+
+    def ask_on(daemon, number):
+        with DictClient(daemon, "demo") as client:
+            seen = -1
+            while not ending.is_set():
+                value = int(client.lookup(f"shared/entry/seen{number % 3}") or -1)
+                if value < seen:
+                    wrong.append(f"{value} came after {seen}")
+                seen = value
+
+    def write_on(daemon, number):
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(DictClient(daemon, "demo")) for _ in range(5)]
+            for n in range(count // 3):
+                client, other = random.sample(clients, 2)
+                commit = send_set(client, f"shared/entry/seen{number}", n)
+                if not client.commit_result(*commit):
+                    wrong.append(f"{n} was not set")
+                value = other.lookup(f"shared/entry/seen{number}")
+                if value != str(n):
+                    wrong.append(f"{value} after {n} was set")
+
+    def run_checked(function, *arguments):
+        try:
+            function(*arguments)
+        except Exception as error:  # pylint: disable=broad-except
+            wrong.append(repr(error))
+
+    with Daemon(site.config(workers=workers)) as daemon:
+        askers = [threading.Thread(target=run_checked, args=(ask_on, daemon, n)) for n in range(3)]
+        writers = [threading.Thread(target=run_checked, args=(write_on, daemon, n)) for n in range(3)]
+        for thread in (*askers, *writers):
+            thread.start()
+        for thread in writers:
+            thread.join()
+        ending.set()
+        for thread in askers:
+            thread.join()
+    assert not wrong, (len(wrong), wrong[:5])
+    assert sorted(site.ledger.entries().values()) == [str(count // 3 - 1)] * 3
+    site.database.execute("DELETE FROM entry")

@@ -92,9 +92,13 @@ class Ledger:
         lines = self.database.execute(sql).splitlines()
         return dict(line.split("|" if "|" in line else "\t") for line in lines)
 
+    def entries(self):
+        """The rows of `entry`."""
+        return self._rows("SELECT name, value FROM entry")
+
     def check(self):
         """Raises if the tables do not agree with what clients were told."""
-        entries = self._rows("SELECT name, value FROM entry")
+        entries = self.entries()
         tickets = {name: int(amount) for name, amount in self._rows("SELECT name, amount FROM ticket").items()}
         wrong = []
         for name, letter in self.told.items():
