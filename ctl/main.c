@@ -196,6 +196,13 @@ static void print_status(json_t *status)
 		print_hits(json_object_get(item, "cache"));
 		print_counts(item);
 	}
+	json_array_foreach(json_object_get(status, "keys"), at, item)
+	{
+		printf("dictionary %s %s:", command_text(item, "dictionary"),
+			command_text(item, "name"));
+		print_hits(json_object_get(item, "cache"));
+		print_counts(item);
+	}
 	json_array_foreach(json_object_get(status, "listeners"), at, item)
 	{
 		printf("%s %s:", command_text(item, "protocol"), command_text(item, "address"));

@@ -248,16 +248,49 @@ static void write_values(struct statement_writer *writer, const struct dictionar
 	}
 }
 
-void dictionary_sql_lookup(const struct dictionary_table *table, struct statement_writer *writer)
+/* The column by which a row is known, if it is a single one, and of text; else NULL. */
+static const char *only_column(const struct dictionary_table *table)
+{
+	if (table->field_count + table->is_private != 1)
+		return NULL;
+	if (table->is_private)
+		return table->username_field;
+	return table->fields[0].type == TYPE_STRING ? table->fields[0].name : NULL;
+}
+
+/* As a map names :keys in its query. */
+static void write_lookup_of_keys(
+	struct statement_writer *writer, const struct dictionary_table *table, const char *column)
+{
+	struct conditions conditions = {writer, true};
+
+	write_around(writer, "SELECT ", column, ", ");
+	write_values(writer, table);
+	write_around(writer, " FROM ", table->name, " WHERE ");
+	write_around(writer, "", column, " IN (");
+	statement_write_value(writer, slice_of(NULL, 0));
+	statement_write(writer, ")");
+	write_not_expired(&conditions, table);
+}
+
+/* For MariaDB a list of keys is three times as cheap as a UNION; the others have better ways. */
+enum statement_kind dictionary_sql_lookup(
+	const struct dictionary_table *table, struct statement_writer *writer)
 {
 	const struct dictionary_row row = {.table = table};
 	struct conditions conditions = {writer, false};
+	const char *column = only_column(table);
 
+	if (sql_is_mysql(writer->dialect) && column) {
+		write_lookup_of_keys(writer, table, column);
+		return STATEMENT_KEYS;
+	}
 	statement_write(writer, "SELECT ");
 	write_values(writer, table);
 	write_around(writer, " FROM ", table->name, "");
 	write_row(&conditions, &row);
 	write_not_expired(&conditions, table);
+	return STATEMENT_SELECT;
 }
 
 /* --- Changes */

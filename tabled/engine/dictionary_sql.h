@@ -49,8 +49,10 @@ struct dictionary_row {
 	struct slice user;
 };
 
-/* Values in the statement's order: those of the fields, then the user. */
-void dictionary_sql_lookup(const struct dictionary_table *table, struct statement_writer *writer);
+/* Values in the statement's order: those of the fields, then the user. Returns how it is batched.
+ */
+enum statement_kind dictionary_sql_lookup(
+	const struct dictionary_table *table, struct statement_writer *writer);
 
 /* One value of a row, in the column of `table`, which may be another key's of the same row. */
 struct dictionary_change {

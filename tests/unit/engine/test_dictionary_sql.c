@@ -31,11 +31,13 @@ static struct dictionary_column pair[] = {
 /* No field, but a user. */
 static const struct dictionary_table quota = {.name = "quota",
 	.username_field = "username",
+	.fields = by_user, /* none of them */
 	.values = bytes,
 	.value_count = 1,
 	.is_private = true};
 static const struct dictionary_table quota_messages = {.name = "quota",
 	.username_field = "username",
+	.fields = by_user,
 	.values = messages,
 	.value_count = 1,
 	.is_private = true};
@@ -105,10 +107,10 @@ static const struct {
 } lookups[] = {
 	{&quota, {"SELECT [bytes] FROM [quota] WHERE [username] = ?1",
 			 "SELECT \"bytes\" FROM \"quota\" WHERE \"username\" = $1",
-			 "SELECT `bytes` FROM `quota` WHERE `username` = ?"}},
+			 "SELECT `username`, `bytes` FROM `quota` WHERE `username` IN (?)"}},
 	{&login, {"SELECT [bytes] FROM [mail].[login] WHERE [name] = ?1",
 			 "SELECT \"bytes\" FROM \"mail\".\"login\" WHERE \"name\" = $1",
-			 "SELECT `bytes` FROM `mail`.`login` WHERE `name` = ?"}},
+			 "SELECT `name`, `bytes` FROM `mail`.`login` WHERE `name` IN (?)"}},
 	{&all, {"SELECT [host], lower(hex([data])) FROM [Everything] WHERE [box] = ?1 AND "
 		"[id] = ?2 AND [entry] = ?3 AND [User] = ?4 AND ([until] IS NULL OR [until] > "
 		"CAST(strftime('%s', 'now') AS INTEGER))",
@@ -130,9 +132,11 @@ START_TEST(lookup)
 {
 	for (int i = 0; i < COUNT(dialects); i++) {
 		size_t values = lookups[_i].table->field_count + lookups[_i].table->is_private;
+		bool is_list;
 
 		begin(dialects[i]);
-		dictionary_sql_lookup(lookups[_i].table, &writer);
+		is_list = dictionary_sql_lookup(lookups[_i].table, &writer) == STATEMENT_KEYS;
+		ck_assert(is_list == (strstr(lookups[_i].sql[i], " IN (") != NULL));
 		end(lookups[_i].sql[i], &"|||"[4 - values]);
 	}
 }
