@@ -21,7 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_LEAST_MS = 1, LOCK_MOST_MS = 20 }; /* between two attempts to get a lock */
+enum {
+	LOCK_LEAST_MS = 1, /* between two attempts to get a lock … */
+	LOCK_MOST_MS = 20,
+	/* … which end so long before the deadline: past it nobody hears that nothing was done. */
+	LOCK_ENDS_MS = 50,
+};
 
 enum state { STATE_IDLE, STATE_ASKED, STATE_ANSWERED };
 
@@ -81,11 +86,11 @@ static int wait_for_lock(void *opaque, int count)
 {
 	struct writer_conn *conn = opaque;
 	uint64_t pause = count < 4 ? LOCK_LEAST_MS << count : LOCK_MOST_MS;
-	uint64_t now = clock_ms(), deadline = conn->handle.deadline;
+	uint64_t now = clock_ms(), end = conn->handle.deadline - LOCK_ENDS_MS;
 
-	if (now >= deadline)
+	if (now >= end)
 		return 0;
-	sleep_ms(conn, pause < deadline - now ? pause : deadline - now);
+	sleep_ms(conn, pause < end - now ? pause : end - now);
 	return !is_over(conn);
 }
 

@@ -181,13 +181,15 @@ static void show_options(const struct config_section *section, const char *inden
 static void show_section(const struct config_section *section, struct buf *out)
 {
 	bool is_inside = section->kind.inside;
-	const char *quote = is_inside ? "\"" : "", *indent = is_inside ? "    " : "\n";
 
-	if (section->title)
-		buf_add_format(out, "%s%s %s%s%s {\n", indent, section->kind.keyword, quote,
-			section->title, quote);
-	else
-		buf_add_format(out, "%s%s {\n", indent, section->kind.keyword);
+	buf_add_format(out, "%s%s", is_inside ? "    " : "\n", section->kind.keyword);
+	if (section->title && is_inside) {
+		buf_add_byte(out, ' ');
+		setting_show_text(section->title, out);
+	} else if (section->title) {
+		buf_add_format(out, " %s", section->title);
+	}
+	buf_add_string(out, " {\n");
 	show_options(section, is_inside ? "        " : "    ", out);
 	if (is_inside)
 		buf_add_string(out, "    }\n");

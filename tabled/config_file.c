@@ -518,7 +518,7 @@ static int check_listener(struct reader *reader, const struct listener_config *l
 	if (listener->proto->kind == PROTO_SESSION && !endpoint.is_unix) {
 		error_set(&why,
 			"listen = \"%s\": Dovecot's clients know only Unix sockets, and nobody "
-			"else is to write: \"unix:/run/dovecot/tabled\"",
+			"else is to write: \"unix:/run/tabled/dict\"",
 			listener->settings->listen);
 		return blame(reader, config_line_of(section, "listen"), why.text);
 	}

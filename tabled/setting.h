@@ -68,6 +68,9 @@ int setting_set(const struct setting *row, void *values, const char *const *item
 /* Whether there is a value: false for a text or a list that nobody has set. */
 bool setting_is_set(const struct setting *row, const void *values);
 
+/* Appends a text in quotes, as libConfuse reads it back. */
+void setting_show_text(const char *text, struct buf *out);
+
 /* Appends the value as it would be written in the file ("5m", {"a", "b"}); secrets as "(hidden)".
  */
 void setting_show(const struct setting *row, const void *values, struct buf *out);

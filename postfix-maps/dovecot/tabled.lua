@@ -125,14 +125,14 @@ local function receive(deadline)
 	return line
 end
 
--- An answer is "*NUMBER", and then, line by line, "+NUMBER <tab> fields". Returns two fields, still
--- escaped; the second is "" if there is none.
-local function receive_fields(number, deadline)
-	local got, first, rest = receive(deadline):match("^%+(%d+)\t([^\t]*)(.*)$")
+-- An answer is "*NUMBER", and then, line by line, "+NUMBER <tab> field" and more fields, which are not
+-- needed here. Returns the field, still escaped.
+local function receive_field(number, deadline)
+	local got, field = receive(deadline):match("^%+(%d+)\t([^\t]*)")
 	if got ~= number then
 		fail("not an answer of tabled's")
 	end
-	return first, rest:match("^\t([^\t]*)") or ""
+	return field
 end
 
 local function receive_number(deadline)
@@ -167,7 +167,7 @@ end
 -- "O" and the value, "N" for not found, "F" and a reason. Returns the value; false if there is none;
 -- or nil and the reason.
 local function read_value(number, deadline)
-	local reply = receive_fields(number, deadline)
+	local reply = receive_field(number, deadline)
 	local kind, text = reply:sub(1, 1), unescape(reply:sub(2))
 	if kind == "O" then
 		return text
@@ -242,7 +242,8 @@ end
 -- The service has another name in 2.3.
 function auth_passdb_lookup(request)
 	local service = request.protocol or request.service
-	return answer("PASSDB", request, lookup("shared/passdb/" .. service .. "/" .. request.user, request.user, true))
+	local key = "shared/passdb/" .. service .. "/" .. request.user
+	return answer("PASSDB", request, lookup(key, request.user, true))
 end
 
 function auth_userdb_lookup(request)
@@ -258,7 +259,7 @@ local users_prefix = "shared/userdb/"
 local function read_users(number)
 	local users = {}
 	repeat
-		local reply = receive_fields(number, socket.gettime() + settings.timeout)
+		local reply = receive_field(number, socket.gettime() + settings.timeout)
 		local kind, text = reply:sub(1, 1), unescape(reply:sub(2))
 		if kind == "O" and text:sub(1, #users_prefix) == users_prefix then
 			users[#users + 1] = text:sub(#users_prefix + 1)

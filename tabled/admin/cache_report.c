@@ -53,9 +53,18 @@ static json_t *list_hottest(const struct cache_report *report, const struct engi
 	return list;
 }
 
-static const struct table *table_named(const struct catalog *catalog, const char *name)
+/* Of a map by its name, or of a dictionary's key by both names. */
+static const struct table *table_named(
+	const struct catalog *catalog, const char *dictionary_name, const char *name)
 {
-	for (size_t i = 0; name && i < catalog->table_count; i++)
+	const struct dictionary *dictionary =
+		dictionary_name ? catalog_find_dictionary(catalog, slice_str(dictionary_name))
+				: NULL;
+
+	for (size_t i = 0; dictionary && i < dictionary->key_count; i++)
+		if (strcmp(dictionary->keys[i].pattern.text, name) == 0)
+			return dictionary->keys[i].map->tables[0];
+	for (size_t i = 0; !dictionary && i < catalog->table_count; i++)
 		if (strcmp(catalog->tables[i].name, name) == 0)
 			return &catalog->tables[i];
 	return NULL;
@@ -74,22 +83,33 @@ static json_t *report_map(struct cache_report *report, const struct engine *engi
 	return map;
 }
 
-static json_t *list_maps(
-	struct cache_report *report, const struct engine *engine, const json_t *status)
+static void add_maps(
+	struct cache_report *report, const struct engine *engine, const json_t *items, json_t *list)
 {
-	const struct catalog *catalog = engine_catalog(engine);
-	json_t *list = json_array(), *item;
+	json_t *item;
 	size_t at;
 
-	json_array_foreach(json_object_get(status, "maps"), at, item)
+	json_array_foreach(items, at, item)
 	{
 		const char *name = json_string_value(json_object_get(item, "name"));
-		const struct table *table = table_named(catalog, name);
+		const char *dictionary = json_string_value(json_object_get(item, "dictionary"));
+		const struct table *table =
+			name ? table_named(engine_catalog(engine), dictionary, name) : NULL;
 		json_t *counted = json_object_get(item, "cache");
 
 		if (table && counted)
 			json_array_append_new(list, report_map(report, engine, table, counted));
 	}
+}
+
+/* With the keys of dictionaries that are bound to tables. */
+static json_t *list_maps(
+	struct cache_report *report, const struct engine *engine, const json_t *status)
+{
+	json_t *list = json_array();
+
+	add_maps(report, engine, json_object_get(status, "maps"), list);
+	add_maps(report, engine, json_object_get(status, "keys"), list);
 	return list;
 }
 

@@ -65,15 +65,41 @@ static void add_cache(json_t *status, const struct engine *engine, const struct 
 			"misses", (json_int_t)counters->misses));
 }
 
-static json_t *status_of_map(const struct engine *engine, const struct map *map)
+static void add_counts(json_t *status, const struct engine *engine, const struct map *map)
 {
-	json_t *status = json_pack("{s:s, s:s}", "name", map->name, "serves", map->parameter->name);
-
 	for (int i = 0; i < STATUS_COUNT; i++)
 		json_object_set_new(status, status_text((enum status)i),
 			json_integer((json_int_t)engine_count(engine, map, (enum status)i)));
 	add_cache(status, engine, map);
+}
+
+static json_t *status_of_map(const struct engine *engine, const struct map *map)
+{
+	json_t *status = json_pack("{s:s, s:s}", "name", map->name, "serves", map->parameter->name);
+
+	add_counts(status, engine, map);
 	return status;
+}
+
+/* The keys of all dictionaries, each with the lookups of it. */
+static json_t *list_keys(const struct engine *engine)
+{
+	const struct catalog *catalog = engine_catalog(engine);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < catalog->dictionary_count; i++) {
+		const struct dictionary *dictionary = &catalog->dictionaries[i];
+
+		for (size_t at = 0; at < dictionary->key_count; at++) {
+			const struct dictionary_key *key = &dictionary->keys[at];
+			json_t *status = json_pack("{s:s, s:s}", "dictionary", dictionary->name,
+				"name", key->pattern.text);
+
+			add_counts(status, engine, key->map);
+			json_array_append_new(list, status);
+		}
+	}
+	return list;
 }
 
 void status_add_engine(json_t *status, const struct engine *engine)
@@ -87,6 +113,7 @@ void status_add_engine(json_t *status, const struct engine *engine)
 		json_array_append_new(maps, status_of_map(engine, &catalog->maps[i]));
 	json_object_set_new(status, "sources", sources);
 	json_object_set_new(status, "maps", maps);
+	json_object_set_new(status, "keys", list_keys(engine));
 }
 
 /* The worse, the higher. */

@@ -16,7 +16,7 @@ void buf_init(struct buf *buf)
 
 void buf_finish(struct buf *buf)
 {
-	if (!buf)
+	if (!buf || !buf->data)
 		return;
 	free(buf->data);
 	buf_init(buf);
@@ -24,8 +24,9 @@ void buf_finish(struct buf *buf)
 
 void buf_wipe(struct buf *buf)
 {
-	if (buf->data)
-		explicit_bzero(buf->data, buf->room);
+	if (!buf->data)
+		return;
+	explicit_bzero(buf->data, buf->room);
 	buf_finish(buf);
 }
 

@@ -2,9 +2,6 @@
 
 #include <time.h>
 
-/* What the clock shows at boot: some 34 years, more than anything is kept. */
-#define CLOCK_AT_BOOT_MS ((uint64_t)1 << 40)
-
 static uint64_t read_us(clockid_t clock)
 {
 	struct timespec now;
@@ -21,11 +18,6 @@ uint64_t clock_us(void)
 uint64_t clock_ms(void)
 {
 	return clock_us() / 1000;
-}
-
-uint64_t clock_of_monotonic(uint64_t ms)
-{
-	return CLOCK_AT_BOOT_MS + ms;
 }
 
 uint64_t clock_wall_us(void)

@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -46,11 +47,24 @@ static void take_word(struct state *state, uint64_t word)
 	state->v0 ^= word;
 }
 
-static uint64_t load(const char *data, size_t size)
+static uint64_t load(const char *data)
 {
+	uint64_t word;
+
+	memcpy(&word, data, sizeof(word));
+	return le64toh(word);
+}
+
+/* What is left of the text from byte `at` on, less than a word; it is taken out of a whole one. */
+static uint64_t load_rest(const char *data, size_t size, size_t at)
+{
+	size_t left = size - at;
 	uint64_t word = 0;
 
-	memcpy(&word, data, size);
+	if (left && at)
+		return load(data + size - sizeof(word)) >> (sizeof(word) - left) * 8;
+	for (size_t i = 0; i < left; i++)
+		word |= (uint64_t)(unsigned char)data[i] << i * 8;
 	return word;
 }
 
@@ -65,8 +79,8 @@ uint64_t hash_folded(const struct hash_key *key, uint64_t seed, struct slice tex
 		size--;
 	take_word(&state, seed);
 	for (; size - at >= 8; at += 8)
-		take_word(&state, ascii_fold_eight(load(text.data + at, 8)));
-	take_word(&state, (size - at ? ascii_fold_eight(load(text.data + at, size - at)) : 0) |
+		take_word(&state, ascii_fold_eight(load(text.data + at)));
+	take_word(&state, ascii_fold_eight(load_rest(text.data, size, at)) |
 				  (uint64_t)(size + sizeof(seed)) << 56);
 	state.v2 ^= 0xff;
 	mix(&state, LAST_ROUNDS);

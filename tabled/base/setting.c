@@ -242,8 +242,8 @@ const struct setting *setting_find(const struct setting *table, const char *name
 	return NULL;
 }
 
-/* As libConfuse reads it back: inside double quotes, `\`, `"` and `$` (of ${VAR}) are special. */
-static void quoted_show(const char *text, struct buf *out)
+/* Inside double quotes, `\`, `"` and the `$` of ${VAR} are special. */
+void setting_show_text(const char *text, struct buf *out)
 {
 	buf_add_byte(out, '"');
 	for (; *text; text++) {
@@ -251,7 +251,7 @@ static void quoted_show(const char *text, struct buf *out)
 			buf_add_string(out, *text == '\n' ? "\\n" : "\\t");
 			continue;
 		}
-		if (strchr("\\\"$", *text))
+		if (strchr("\\\"", *text) || (text[0] == '$' && text[1] == '{'))
 			buf_add_byte(out, '\\');
 		buf_add_byte(out, *text);
 	}
@@ -264,7 +264,7 @@ static void list_show(const struct text_list *list, struct buf *out)
 	for (size_t i = 0; i < list->count; i++) {
 		if (i)
 			buf_add_string(out, ", ");
-		quoted_show(list->items[i], out);
+		setting_show_text(list->items[i], out);
 	}
 	buf_add_byte(out, '}');
 }
@@ -295,7 +295,7 @@ void setting_show(const struct setting *row, const void *values, struct buf *out
 	switch (row->type) {
 	case SETTING_TEXT:
 		text = *(char *const *)field;
-		quoted_show(text ? text : "", out);
+		setting_show_text(text ? text : "", out);
 		break;
 	case SETTING_SECRET:
 		text = *(char *const *)field;

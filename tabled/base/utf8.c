@@ -72,18 +72,28 @@ bool utf8_is_valid(struct slice text)
 	return true;
 }
 
+static void fold_eight_to(char *to, const char *from)
+{
+	uint64_t eight;
+
+	memcpy(&eight, from, sizeof(eight));
+	eight = ascii_fold_eight(eight);
+	memcpy(to, &eight, sizeof(eight));
+}
+
 void ascii_fold(struct slice text, struct buf *out)
 {
-	char *to = buf_reserve(out, text.size + sizeof(uint64_t));
-	uint64_t eight = 0;
+	char *to = buf_reserve(out, text.size);
+	size_t at = 0;
 
-	for (size_t at = 0; at < text.size; at += sizeof(eight)) {
-		size_t left = text.size - at;
-
-		memcpy(&eight, text.data + at, left < sizeof(eight) ? left : sizeof(eight));
-		eight = ascii_fold_eight(eight);
-		memcpy(to + at, &eight, sizeof(eight)); /* beyond the end there is room */
-	}
+	for (; text.size - at >= sizeof(uint64_t); at += sizeof(uint64_t))
+		fold_eight_to(to + at, text.data + at);
+	if (at && at < text.size) /* the last eight: some are folded twice, to the same */
+		fold_eight_to(to + text.size - sizeof(uint64_t),
+			text.data + text.size - sizeof(uint64_t));
+	else
+		for (; at < text.size; at++)
+			to[at] = (char)ascii_fold_eight((unsigned char)text.data[at]);
 	out->size += text.size;
 }
 

@@ -11,7 +11,8 @@
 #include <utlist.h>
 
 enum {
-	TRANSACTIONS_MOST = 1000, /* open at a time */
+	TRANSACTIONS_MOST = 1000, /* open at a time … */
+	OPEN_MB_MOST = 16,        /* … and what they hold together */
 	NAME_MOST = 255,
 };
 
@@ -48,6 +49,7 @@ struct dict_session {
 	struct command *commands; /* list, oldest first */
 	size_t pending, commits;
 	struct open_transaction *transactions; /* hash by id */
+	size_t open_bytes;                     /* that they hold */
 	bool is_busy; /* inside a call of the client's: he looks at `out` himself afterwards */
 };
 
@@ -274,6 +276,7 @@ static struct dictionary_changes *take_changes(
 {
 	struct dictionary_changes *changes = transaction->changes;
 
+	session->open_bytes -= changes_size(changes);
 	HASH_DEL(session->transactions, transaction);
 	free(transaction);
 	return changes;
@@ -381,6 +384,33 @@ static void add_increment(struct dictionary_changes *changes, const struct dict_
 	buf_finish(&number);
 }
 
+/* Adds a change, or refuses all of them. */
+static int change(const struct call *call, struct dictionary_changes *changes)
+{
+	struct dict_session *session = call->session;
+	const struct dict_command *command = call->command;
+
+	session->open_bytes -= changes_size(changes);
+	switch (command->verb) {
+	case DICT_SET:
+		changes_add(changes, CHANGE_SET, command->key, command->value);
+		break;
+	case DICT_UNSET:
+		changes_add(changes, CHANGE_UNSET, command->key, slice_of("", 0));
+		break;
+	case DICT_INCREMENT:
+		add_increment(changes, command);
+		break;
+	default:
+		changes_refuse(changes, "values can't be appended to");
+	}
+	session->open_bytes += changes_size(changes);
+	if (session->open_bytes <= (size_t)OPEN_MB_MOST << 20)
+		return 0;
+	return error_set(
+		call->why, "the transactions that are open hold more than %d MB", OPEN_MB_MOST);
+}
+
 /* All that belongs to a transaction that is open. */
 static int run_in_transaction(const struct call *call)
 {
@@ -392,27 +422,19 @@ static int run_in_transaction(const struct call *call)
 		return error_set(call->why, "there is no transaction %u", command->transaction);
 	switch (command->verb) {
 	case DICT_SET:
-		changes_add(transaction->changes, CHANGE_SET, command->key, command->value);
-		break;
 	case DICT_UNSET:
-		changes_add(transaction->changes, CHANGE_UNSET, command->key, slice_of("", 0));
-		break;
 	case DICT_INCREMENT:
-		add_increment(transaction->changes, command);
-		break;
 	case DICT_APPEND:
-		changes_refuse(transaction->changes, "values can't be appended to");
-		break;
+		return change(call, transaction->changes);
 	case DICT_COMMIT:
 	case DICT_COMMIT_ASYNC:
 		return commit(call, transaction, command->verb == DICT_COMMIT_ASYNC);
 	case DICT_ROLLBACK:
 		changes_destroy(take_changes(call->session, transaction));
-		break;
+		return 0;
 	default: /* when it happened, and that values are not to be logged: they never are */
-		break;
+		return 0;
 	}
-	return 0;
 }
 
 static void list_dictionaries(const struct catalog *catalog, struct buf *out)

@@ -207,6 +207,22 @@ static enum cache_verdict ask_locked(struct cache *cache, struct cache_shard *sh
 	return CACHE_LEAD;
 }
 
+bool cache_get(struct cache *cache, struct cache_question *question, uint64_t now)
+{
+	uint64_t hash = cache_hash(cache, question->space, question->form);
+	struct cache_shard *shard = cache_shard_of(cache, hash);
+	enum freshness freshness;
+	struct record *record;
+
+	question->ret_refresh = false;
+	pthread_mutex_lock(&shard->lock);
+	record = find_record(cache, shard, question, hash, now, &freshness);
+	if (freshness == FRESH)
+		give(question, record, false, now);
+	pthread_mutex_unlock(&shard->lock);
+	return freshness == FRESH;
+}
+
 enum cache_verdict cache_ask(struct cache *cache, struct cache_question *question, uint64_t now)
 {
 	uint64_t hash = cache_hash(cache, question->space, question->form);

@@ -9,7 +9,7 @@
  * has a number, each question has that of the last purge before it, and an answer counts only if no
  * purge that concerns it came later. A purge waits for nobody.
  *
- * Start reading at cache_ask().
+ * Start reading at cache_get() and cache_ask().
  */
 #ifndef TABLED_ENGINE_CACHE_H
 #define TABLED_ENGINE_CACHE_H
@@ -126,6 +126,12 @@ struct cache_question {
 	bool ret_old;         /* it is in its grace, or stale */
 	bool ret_refresh;     /* ask the flight all the same: nobody does so yet */
 };
+
+/*
+ * Looks for an answer that is fresh, so that nobody has to be asked. If there is one, the question
+ * is a hit. Its waiter and flight are not looked at.
+ */
+bool cache_get(struct cache *cache, struct cache_question *question, uint64_t now);
 
 /* Looks for an answer, or for somebody who asks for it, or makes the caller that one. */
 enum cache_verdict cache_ask(struct cache *cache, struct cache_question *question, uint64_t now);

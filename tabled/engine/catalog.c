@@ -308,14 +308,32 @@ const struct dictionary *catalog_find_dictionary(const struct catalog *catalog, 
 	return NULL;
 }
 
+static bool has_table(const struct map *map, const struct table *table)
+{
+	for (size_t i = 0; i < map->table_count; i++)
+		if (map->tables[i] == table)
+			return true;
+	return false;
+}
+
 const struct dictionary_key *catalog_key_of(
 	const struct catalog *catalog, const struct table *table)
 {
 	for (size_t i = 0; i < catalog->dictionary_count; i++)
 		for (size_t at = 0; at < catalog->dictionaries[i].key_count; at++)
-			if (catalog->dictionaries[i].keys[at].own.tables[0] == table)
+			if (has_table(&catalog->dictionaries[i].keys[at].own, table))
 				return &catalog->dictionaries[i].keys[at];
 	return NULL;
+}
+
+bool catalog_is_secret(const struct catalog *catalog, const struct table *table)
+{
+	const struct dictionary_key *key = catalog_key_of(catalog, table);
+
+	for (size_t i = 0; i < catalog->map_count; i++)
+		if (catalog->maps[i].parameter->secret && has_table(&catalog->maps[i], table))
+			return true;
+	return table_is_secret(table) || (key && key->own.parameter->secret);
 }
 
 const struct map *catalog_find(const struct catalog *catalog, struct slice name)

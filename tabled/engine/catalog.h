@@ -68,6 +68,9 @@ void catalog_destroy(struct catalog *catalog);
 /* A source by name, or NULL. Borrowed. */
 const struct source_config *catalog_find_source(const struct catalog *catalog, const char *name);
 
+/* Are its answers passwords? A map that serves some may be made of tables that don't say so. */
+bool catalog_is_secret(const struct catalog *catalog, const struct table *table);
+
 /* Appends the names of all maps, for a message. */
 void catalog_list_maps(const struct catalog *catalog, struct buf *out);
 

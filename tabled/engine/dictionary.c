@@ -43,8 +43,8 @@ const struct setting key_setting_table[] = {
 	{.name = "stale_ttl", .type = SETTING_DURATION, .offset = FIELD(stale_ttl), .fallback = "1d",
 	 .help = "Of a table: for so long after its ttl a value may be given if the source can't be asked. 0: never."},
 	{.name = "cache", .type = SETTING_CHOICE, .offset = FIELD(cache), .fallback = "auto", .choices = "auto|no|yes",
-	 .help = "Of a table: whether values are kept at all. auto: yes. Those of maps are kept as the map says, but "
-		 "never by themselves if its query speaks of a password."},
+	 .help = "Of a table: whether values are kept at all. auto: yes, unless its names speak of a password. Those of "
+		 "maps are kept as the map says, but never by themselves if its query speaks of a password."},
 	{0}
 };
 #undef FIELD
@@ -59,7 +59,7 @@ static int check_values(const struct dictionary_table *table, const struct dicti
 	return 0;
 }
 
-static int check_path(struct slice path, struct slice user, struct error *why)
+int dictionary_check_path(struct slice path, struct slice user, struct error *why)
 {
 	if (path.size + user.size > LOOKUP_KEY_MAX)
 		return error_set(why, "the key is longer than %d bytes", LOOKUP_KEY_MAX);
@@ -73,7 +73,7 @@ static int check_path(struct slice path, struct slice user, struct error *why)
 int dictionary_find(const struct dictionary *dictionary, struct slice path, struct slice user,
 	struct dictionary_place *ret_place, struct error *why)
 {
-	if (check_path(path, user, why) < 0)
+	if (dictionary_check_path(path, user, why) < 0)
 		return -1;
 	for (size_t i = 0; i < dictionary->key_count; i++) {
 		const struct dictionary_key *key = &dictionary->keys[i];
@@ -94,6 +94,16 @@ size_t dictionary_key_parts(const struct dictionary_key *key)
 	return key->pattern.variables + (key->table.name && key->pattern.is_private);
 }
 
+/*
+ * What stands behind a length. To some databases a value with blanks behind it is the same as one
+ * without, but not to who compares their lengths: the cache has to take such a form for an odd one,
+ * which is not plain text.
+ */
+static char mark_of(struct slice part)
+{
+	return part.size && part.data[part.size - 1] == ' ' ? '\001' : ':';
+}
+
 void dictionary_form(const struct dictionary_place *place, struct buf *out)
 {
 	size_t count = dictionary_key_parts(place->key);
@@ -103,7 +113,7 @@ void dictionary_form(const struct dictionary_place *place, struct buf *out)
 			i < place->key->pattern.variables ? place->values[i] : place->user;
 
 		if (i + 1 < count)
-			buf_add_format(out, "%zu:", part.size);
+			buf_add_format(out, "%zu%c", part.size, mark_of(part));
 		buf_add_slice(out, part);
 	}
 }
@@ -111,10 +121,10 @@ void dictionary_form(const struct dictionary_place *place, struct buf *out)
 void dictionary_form_split(struct slice form, size_t count, struct slice *ret_values)
 {
 	for (size_t i = 0; i + 1 < count; i++) {
-		ptrdiff_t colon = slice_find(form, ':');
-		size_t size = strtoul(form.data, NULL, 10);
+		char *end;
+		size_t size = strtoul(form.data, &end, 10);
 
-		form = slice_from(form, (size_t)colon + 1);
+		form = slice_from(form, (size_t)(end - form.data) + 1);
 		ret_values[i] = slice_of(form.data, size);
 		form = slice_from(form, size);
 	}

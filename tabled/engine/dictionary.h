@@ -81,7 +81,7 @@ int dictionary_find(const struct dictionary *dictionary, struct slice path, stru
 
 /*
  * Appends the key form: one value as it is, of several all but the last with its length before it
- * ("5:alice3:box1"), so that no two places share one.
+ * ("5:alicebox1"), so that no two places share one.
  */
 void dictionary_form(const struct dictionary_place *place, struct buf *out);
 

@@ -98,12 +98,17 @@ static size_t keep(struct buf *texts, struct slice text)
 	return at;
 }
 
+size_t changes_size(const struct dictionary_changes *changes)
+{
+	return changes->texts.size + changes->count * sizeof(struct change);
+}
+
 void changes_add(struct dictionary_changes *changes, enum change_kind kind, struct slice path,
 	struct slice value)
 {
 	size_t more = path.size + value.size + sizeof(struct change);
 
-	if (changes->texts.size + changes->count * sizeof(struct change) + more > CHANGES_MAX)
+	if (changes_size(changes) + more > CHANGES_MAX)
 		changes_refuse(changes, "the transaction is too big");
 	if (changes->is_refused)
 		return;
@@ -131,19 +136,28 @@ static struct slice value_of(const struct dictionary_changes *changes, const str
 	return text_at(changes, change->value, change->value_size);
 }
 
+static bool is_number(enum dictionary_type type)
+{
+	/* What has no type of its own is whatever the database says. */
+	return type != TYPE_UUID && type != TYPE_HEXBLOB;
+}
+
 /* Finds the row that a change is of. Returns -1 with `why`. */
 static int place_change(struct commit *commit, struct change *change, struct error *why)
 {
 	struct dictionary_changes *changes = commit->changes;
 	struct slice path = text_at(changes, change->path, change->path_size);
+	const struct dictionary_column *column;
 
 	if (dictionary_find(commit->dictionary, path, changes->user, &change->place, why) < 0)
 		return -1;
 	if (!change->place.key->table.name)
 		return error_set(why, "the key is answered by a map, and can't be written to");
+	column = &change->place.key->table.values[0];
 	if (change->kind == CHANGE_SET)
-		return dictionary_check_value(
-			&change->place.key->table.values[0], value_of(changes, change), why);
+		return dictionary_check_value(column, value_of(changes, change), why);
+	if (change->kind == CHANGE_INCREMENT && !is_number(column->type))
+		return error_set(why, "%s is no number that could be incremented", column->name);
 	return 0;
 }
 
@@ -323,6 +337,7 @@ static void commit_answered(struct ask *ask, uint64_t now)
 static void commit_send(struct commit *commit, struct writer *writer, uint64_t now)
 {
 	size_t at = commit->changes->count; /* the place for what belongs to no statement */
+	const struct source_config *config = &commit->engine->catalog->sources[commit->source];
 
 	commit->transaction = (struct transaction){.questions = commit->questions,
 		.count = commit->count,
@@ -330,7 +345,7 @@ static void commit_send(struct commit *commit, struct writer *writer, uint64_t n
 	commit->ask = (struct ask){.question = {.statement = &transaction_statement,
 					   .rows = &commit->rows[at],
 					   .why = &commit->whys[at]},
-		.deadline = now + (uint64_t)writer->config.settings->query_timeout,
+		.deadline = now + (uint64_t)config->settings->query_timeout,
 		.done = commit_answered,
 		.transaction = &commit->transaction};
 	source_ask(&writer->source, &commit->ask, now);

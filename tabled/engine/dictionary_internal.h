@@ -1,6 +1,7 @@
 /*
- * What the files of dictionaries share: dictionary.c, dictionary_compile.c and what asks and
- * writes. Nobody else includes it, but for catalog.c, which has them compiled.
+ * What the files of dictionaries share: dictionary.c; dictionary_compile.c and dictionary_table.c,
+ * which make them; and what asks and writes. Nobody else includes it, but for catalog.c, which has
+ * them compiled.
  */
 #ifndef TABLED_ENGINE_DICTIONARY_INTERNAL_H
 #define TABLED_ENGINE_DICTIONARY_INTERNAL_H
@@ -8,6 +9,17 @@
 #include "engine/catalog.h"
 
 enum { LIST_ROWS = 1000 }; /* of an iteration that are asked for at a time */
+
+/*
+ * Makes the table of a key, whose pattern is there, from its options. Returns -1 with `why`. To be
+ * finished in any case.
+ */
+int dictionary_table_init(
+	struct dictionary_key *key, const struct key_settings *settings, struct error *why);
+void dictionary_table_finish(struct dictionary_table *table);
+
+/* What can be no key, and not the beginning of one, comes before no database. */
+int dictionary_check_path(struct slice path, struct slice user, struct error *why);
 
 /* The values in a key form. */
 size_t dictionary_key_parts(const struct dictionary_key *key);

@@ -61,6 +61,28 @@ static void take_config(
 	own->user = keep(&iteration->texts, config->user);
 }
 
+static void stop(struct dictionary_iteration *iteration, enum status status)
+{
+	iteration->is_over = true;
+	iteration->status = status;
+}
+
+static void fail(struct dictionary_iteration *iteration, const char *why)
+{
+	error_set(&iteration->why, "%s", why);
+	stop(iteration, BROKEN);
+}
+
+static void check_paths(struct dictionary_iteration *iteration)
+{
+	const struct iteration_config *config = &iteration->config;
+	struct error why;
+
+	for (size_t i = 0; i < config->path_count && !iteration->is_over; i++)
+		if (dictionary_check_path(config->paths[i], config->user, &why) < 0)
+			fail(iteration, why.text);
+}
+
 struct dictionary_iteration *iteration_begin(struct engine *engine,
 	const struct iteration_config *config, iteration_ready *ready, void *owner)
 {
@@ -72,6 +94,7 @@ struct dictionary_iteration *iteration_begin(struct engine *engine,
 	iteration->left = config->max_rows ? config->max_rows : UINT64_MAX;
 	iteration->limit = config->by_value ? ALL_ROWS : LIST_ROWS;
 	take_config(iteration, config);
+	check_paths(iteration);
 	engine->pending++;
 	return iteration;
 }
@@ -100,18 +123,6 @@ void iteration_end(struct dictionary_iteration *iteration)
 	iteration->is_left = true;
 	if (!iteration->is_out || source_withdraw(source_of(iteration), &iteration->ask))
 		iteration_free(iteration);
-}
-
-static void stop(struct dictionary_iteration *iteration, enum status status)
-{
-	iteration->is_over = true;
-	iteration->status = status;
-}
-
-static void fail(struct dictionary_iteration *iteration, const char *why)
-{
-	error_set(&iteration->why, "%s", why);
-	stop(iteration, BROKEN);
 }
 
 static bool can_be_listed(const struct dictionary_key *key)
@@ -290,6 +301,14 @@ static void page_answered(struct ask *ask, uint64_t now)
 
 /* --- Rows */
 
+/* A database may take other letters for the same; who asks for keys below a path does not. */
+static bool begins_as_asked(const struct dictionary_iteration *iteration, struct slice cell)
+{
+	struct slice begin = iteration->span.begin;
+
+	return cell.size >= begin.size && slice_equal(slice_of(cell.data, begin.size), begin);
+}
+
 /* A value of a variable that is not the last can't hold a '/': by such a key nobody would find it.
  */
 static bool is_key(
@@ -303,7 +322,7 @@ static bool is_key(
 		if (!cells[i].size || (!is_rest && slice_find(cells[i], '/') >= 0))
 			return false;
 	}
-	return true;
+	return !count || begins_as_asked(iteration, cells[count - 1]);
 }
 
 /* Makes the row at hand. Returns false if it is none that a client can be told. */

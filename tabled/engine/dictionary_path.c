@@ -48,10 +48,7 @@ static int check_prefix(struct dictionary_pattern *pattern, struct error *why)
 	pattern->is_private = starts_with(text, "priv/");
 	if (pattern->is_private || starts_with(text, "shared/"))
 		return 0;
-	return error_set(why,
-		"key \"%s\": a key begins with shared/, or with priv/ if each user has "
-		"his own",
-		pattern->text);
+	return error_set(why, "a key begins with shared/, or with priv/ if each user has his own");
 }
 
 static int take_pieces(struct dictionary_pattern *pattern, struct error *why)
@@ -79,14 +76,8 @@ static int take_pieces(struct dictionary_pattern *pattern, struct error *why)
 
 int dictionary_pattern_init(struct dictionary_pattern *pattern, const char *text, struct error *why)
 {
-	struct error inner;
-
 	*pattern = (struct dictionary_pattern){.text = text};
-	if (check_prefix(pattern, why) < 0)
-		return -1;
-	if (take_pieces(pattern, &inner) < 0)
-		return error_set(why, "key \"%s\": %s", text, inner.text);
-	return 0;
+	return check_prefix(pattern, why) < 0 ? -1 : take_pieces(pattern, why);
 }
 
 ptrdiff_t dictionary_pattern_find(const struct dictionary_pattern *pattern, struct slice name)

@@ -14,13 +14,14 @@ static bool is_table(const struct dictionary_place *place, const char *name)
 	return strcasecmp(feed_table_last(name), feed_table_last(place->key->table.name)) == 0;
 }
 
-/* The value that the row has in a column, if it is one by which it is known. */
+/* The value that the row has in a column, if it is one by which it is known, and is text. */
 static struct slice value_in(const struct dictionary_place *place, const char *column)
 {
 	const struct dictionary_table *table = &place->key->table;
 
 	for (size_t i = 0; i < table->field_count; i++)
-		if (strcasecmp(table->fields[i].name, column) == 0)
+		if (table->fields[i].type == TYPE_STRING &&
+			strcasecmp(table->fields[i].name, column) == 0)
 			return place->values[i];
 	if (table->is_private && strcasecmp(table->username_field, column) == 0)
 		return place->user;
@@ -44,6 +45,16 @@ static void purge_read(struct engine *engine, const struct dictionary_place *pla
 		cache_purge_space(engine->cache, engine->spaces[table]);
 }
 
+/*
+ * Numbers and UUIDs have many spellings, and so many key forms. Other values have the few that the
+ * cache knows of.
+ */
+static bool is_spelled_alike(
+	const struct dictionary_column *one, const struct dictionary_column *other)
+{
+	return one->type == other->type && (one->type == TYPE_STRING || one->type == TYPE_HEXBLOB);
+}
+
 static bool has_same_columns(
 	const struct dictionary_table *one, const struct dictionary_table *other)
 {
@@ -51,7 +62,8 @@ static bool has_same_columns(
 		one->field_count != other->field_count)
 		return false;
 	for (size_t i = 0; i < one->field_count; i++)
-		if (strcasecmp(one->fields[i].name, other->fields[i].name) != 0)
+		if (strcasecmp(one->fields[i].name, other->fields[i].name) != 0 ||
+			!is_spelled_alike(&one->fields[i], &other->fields[i]))
 			return false;
 	return !one->is_private || strcasecmp(one->username_field, other->username_field) == 0;
 }
@@ -85,6 +97,9 @@ void dictionary_purge(struct engine *engine, const struct dictionary_place *plac
 			continue;
 		if (table->form_parts && purge_same_row(engine, place, table))
 			continue;
+		/* It may read any table. */
+		if (table->reads.unknown)
+			cache_purge_space(engine->cache, engine->spaces[i]);
 		for (size_t at = 0; at < table->reads.count; at++)
 			purge_read(engine, place, i, &table->reads.items[at]);
 	}

@@ -91,6 +91,52 @@ int dictionary_check_value(
 	return error_set(why, "the value for %s is not %s", column->name, names[column->type]);
 }
 
+/* --- Names */
+
+/* PostgreSQL takes a name without quotes in lower case. */
+static char as_kept(const struct dialect *dialect, char c)
+{
+	return (char)(sql_is_postgresql(dialect) ? tolower((unsigned char)c) : c);
+}
+
+void dictionary_sql_name(const char *name, const struct dialect *dialect, struct buf *out)
+{
+	char quote = sql_is_mysql(dialect) ? '`' : '"';
+	char open = sql_is_sqlite(dialect) ? '[' : quote,
+	     close = sql_is_sqlite(dialect) ? ']' : quote;
+
+	buf_add_byte(out, open);
+	for (; *name; name++) {
+		if (*name != '.') {
+			buf_add_byte(out, as_kept(dialect, *name));
+			continue;
+		}
+		buf_add_byte(out, close);
+		buf_add_byte(out, '.');
+		buf_add_byte(out, open);
+	}
+	buf_add_byte(out, close);
+}
+
+static void write_name(struct statement_writer *writer, const char *name)
+{
+	struct buf quoted = {0};
+
+	dictionary_sql_name(name, writer->dialect, &quoted);
+	statement_write(writer, "%s", buf_string(&quoted));
+	buf_finish(&quoted);
+}
+
+static void write_around(
+	struct statement_writer *writer, const char *before, const char *name, const char *behind)
+{
+	statement_write(writer, "%s", before);
+	write_name(writer, name);
+	statement_write(writer, "%s", behind);
+}
+
+/* --- Values in SQL */
+
 /* A placeholder, and around it what makes the column's type of a text. */
 static void write_typed(
 	struct statement_writer *writer, const struct dictionary_column *column, struct slice value)
@@ -113,11 +159,11 @@ static void write_typed(
 static void write_column(struct statement_writer *writer, const struct dictionary_column *column)
 {
 	if (column->type != TYPE_HEXBLOB)
-		statement_write(writer, "%s", column->name);
+		write_name(writer, column->name);
 	else if (sql_is_postgresql(writer->dialect))
-		statement_write(writer, "encode(%s, 'hex')", column->name);
+		write_around(writer, "encode(", column->name, ", 'hex')");
 	else
-		statement_write(writer, "lower(hex(%s))", column->name);
+		write_around(writer, "lower(hex(", column->name, "))");
 }
 
 /* A whole number that is given as text, or as a part of the SQL. */
@@ -162,7 +208,7 @@ static void write_equal(
 	struct conditions *conditions, const struct dictionary_column *column, struct slice value)
 {
 	begin_condition(conditions);
-	statement_write(conditions->writer, "%s = ", column->name);
+	write_around(conditions->writer, "", column->name, " = ");
 	write_typed(conditions->writer, column, value);
 }
 
@@ -172,7 +218,7 @@ static void write_user(
 	if (!table->is_private)
 		return;
 	begin_condition(conditions);
-	statement_write(conditions->writer, "%s = ", table->username_field);
+	write_around(conditions->writer, "", table->username_field, " = ");
 	statement_write_value(conditions->writer, user);
 }
 
@@ -181,8 +227,8 @@ static void write_not_expired(struct conditions *conditions, const struct dictio
 	if (!table->expire_field)
 		return;
 	begin_condition(conditions);
-	statement_write(conditions->writer, "(%s IS NULL OR %s > ", table->expire_field,
-		table->expire_field);
+	write_around(conditions->writer, "(", table->expire_field, " IS NULL OR ");
+	write_around(conditions->writer, "", table->expire_field, " > ");
 	write_now(conditions->writer);
 	statement_write(conditions->writer, ")");
 }
@@ -202,16 +248,49 @@ static void write_values(struct statement_writer *writer, const struct dictionar
 	}
 }
 
-void dictionary_sql_lookup(const struct dictionary_table *table, struct statement_writer *writer)
+/* The column by which a row is known, if it is a single one, and of text; else NULL. */
+static const char *only_column(const struct dictionary_table *table)
+{
+	if (table->field_count + table->is_private != 1)
+		return NULL;
+	if (table->is_private)
+		return table->username_field;
+	return table->fields[0].type == TYPE_STRING ? table->fields[0].name : NULL;
+}
+
+/* As a map names :keys in its query. */
+static void write_lookup_of_keys(
+	struct statement_writer *writer, const struct dictionary_table *table, const char *column)
+{
+	struct conditions conditions = {writer, true};
+
+	write_around(writer, "SELECT ", column, ", ");
+	write_values(writer, table);
+	write_around(writer, " FROM ", table->name, " WHERE ");
+	write_around(writer, "", column, " IN (");
+	statement_write_value(writer, slice_of(NULL, 0));
+	statement_write(writer, ")");
+	write_not_expired(&conditions, table);
+}
+
+/* For MariaDB a list of keys is three times as cheap as a UNION; the others have better ways. */
+enum statement_kind dictionary_sql_lookup(
+	const struct dictionary_table *table, struct statement_writer *writer)
 {
 	const struct dictionary_row row = {.table = table};
 	struct conditions conditions = {writer, false};
+	const char *column = only_column(table);
 
+	if (sql_is_mysql(writer->dialect) && column) {
+		write_lookup_of_keys(writer, table, column);
+		return STATEMENT_KEYS;
+	}
 	statement_write(writer, "SELECT ");
 	write_values(writer, table);
-	statement_write(writer, " FROM %s", table->name);
+	write_around(writer, " FROM ", table->name, "");
 	write_row(&conditions, &row);
 	write_not_expired(&conditions, table);
+	return STATEMENT_SELECT;
 }
 
 /* --- Changes */
@@ -220,10 +299,9 @@ void dictionary_sql_lookup(const struct dictionary_table *table, struct statemen
 static void write_key_columns(struct statement_writer *writer, const struct dictionary_table *table)
 {
 	for (size_t i = 0; i < table->field_count; i++)
-		statement_write(writer, "%s%s", i ? ", " : "", table->fields[i].name);
+		write_around(writer, i ? ", " : "", table->fields[i].name, "");
 	if (table->is_private)
-		statement_write(
-			writer, "%s%s", table->field_count ? ", " : "", table->username_field);
+		write_around(writer, table->field_count ? ", " : "", table->username_field, "");
 }
 
 static void write_key_values(struct statement_writer *writer, const struct dictionary_row *row)
@@ -255,9 +333,10 @@ static void write_expiry(struct statement_writer *writer, uint64_t expire)
 /* If the row is there already: its column gets what it would have been inserted with. */
 static void write_new_value(struct statement_writer *writer, const char *column)
 {
-	statement_write(writer,
-		sql_is_mysql(writer->dialect) ? "%s = VALUES(%s)" : "%s = excluded.%s", column,
-		column);
+	bool is_mysql = sql_is_mysql(writer->dialect);
+
+	write_name(writer, column);
+	write_around(writer, is_mysql ? " = VALUES(" : " = excluded.", column, is_mysql ? ")" : "");
 }
 
 static void write_upsert(const struct dictionary_row *row, const struct dictionary_change *changes,
@@ -285,12 +364,12 @@ void dictionary_sql_set(const struct dictionary_row *row, const struct dictionar
 {
 	const struct dictionary_table *table = row->table;
 
-	statement_write(writer, "INSERT INTO %s (", table->name);
+	write_around(writer, "INSERT INTO ", table->name, " (");
 	write_key_columns(writer, table);
 	for (size_t i = 0; i < count; i++)
-		statement_write(writer, ", %s", changes[i].table->values[0].name);
+		write_around(writer, ", ", changes[i].table->values[0].name, "");
 	if (table->expire_field)
-		statement_write(writer, ", %s", table->expire_field);
+		write_around(writer, ", ", table->expire_field, "");
 	statement_write(writer, ") VALUES (");
 	write_key_values(writer, row);
 	for (size_t i = 0; i < count; i++) {
@@ -309,7 +388,7 @@ void dictionary_sql_unset(const struct dictionary_row *row, struct statement_wri
 {
 	struct conditions conditions = {writer, false};
 
-	statement_write(writer, "DELETE FROM %s", row->table->name);
+	write_around(writer, "DELETE FROM ", row->table->name, "");
 	write_row(&conditions, row);
 }
 
@@ -318,11 +397,12 @@ void dictionary_sql_increment(const struct dictionary_row *row,
 {
 	struct conditions conditions = {writer, false};
 
-	statement_write(writer, "UPDATE %s SET ", row->table->name);
+	write_around(writer, "UPDATE ", row->table->name, " SET ");
 	for (size_t i = 0; i < count; i++) {
 		const char *column = changes[i].table->values[0].name;
 
-		statement_write(writer, "%s%s = %s + ", i ? ", " : "", column, column);
+		write_around(writer, i ? ", " : "", column, " = ");
+		write_around(writer, "", column, " + ");
 		write_number(writer, changes[i].value);
 	}
 	write_row(&conditions, row);
@@ -352,13 +432,14 @@ static void write_begin(
 
 	if (size) {
 		begin_condition(conditions);
-		statement_write(conditions->writer, "substr(%s, 1, %zu) = ", column, size);
+		write_around(conditions->writer, "substr(", column, "");
+		statement_write(conditions->writer, ", 1, %zu) = ", size);
 		statement_write_value(conditions->writer, begin);
 	}
 	if (!list->recurse) {
 		begin_condition(conditions);
-		statement_write(
-			conditions->writer, "substr(%s, %zu) NOT LIKE '%%/%%'", column, size + 1);
+		write_around(conditions->writer, "substr(", column, "");
+		statement_write(conditions->writer, ", %zu) NOT LIKE '%%/%%'", size + 1);
 	}
 }
 
@@ -370,11 +451,11 @@ static void write_after(struct conditions *conditions, const struct dictionary_c
 
 	begin_condition(conditions);
 	for (size_t i = 0; i < count; i++) {
-		statement_write(writer, "(%s > ", columns[i].name);
+		write_around(writer, "(", columns[i].name, " > ");
 		write_typed(writer, &columns[i], after[i]);
 		if (i + 1 == count)
 			break;
-		statement_write(writer, " OR (%s = ", columns[i].name);
+		write_around(writer, " OR (", columns[i].name, " = ");
 		write_typed(writer, &columns[i], after[i]);
 		statement_write(writer, " AND ");
 	}
@@ -386,10 +467,10 @@ static void write_order(const struct dictionary_list *list, const struct diction
 	size_t count, struct statement_writer *writer)
 {
 	if (list->by_value)
-		statement_write(writer, " ORDER BY %s", list->table->values[0].name);
+		write_around(writer, " ORDER BY ", list->table->values[0].name, "");
 	for (size_t i = 0; i < count; i++)
-		statement_write(
-			writer, "%s%s", i || list->by_value ? ", " : " ORDER BY ", unknown[i].name);
+		write_around(
+			writer, i || list->by_value ? ", " : " ORDER BY ", unknown[i].name, "");
 	statement_write(writer, " LIMIT %" PRIu64, list->limit);
 }
 
@@ -406,7 +487,7 @@ static void write_list_conditions(const struct dictionary_list *list,
 	/* What is no value can't be a part of a key. */
 	for (size_t i = 0; i < count; i++) {
 		begin_condition(&conditions);
-		statement_write(writer, "%s IS NOT NULL", unknown[i].name);
+		write_around(writer, "", unknown[i].name, " IS NOT NULL");
 	}
 	if (count == 1 && unknown[0].type == TYPE_STRING)
 		write_begin(&conditions, unknown[0].name, list);
@@ -431,7 +512,7 @@ void dictionary_sql_list(const struct dictionary_list *list, struct statement_wr
 	} else if (!count) {
 		statement_write(writer, "1");
 	}
-	statement_write(writer, " FROM %s", table->name);
+	write_around(writer, " FROM ", table->name, "");
 	write_list_conditions(list, unknown, count, writer);
 	write_order(list, unknown, count, writer);
 }
@@ -444,9 +525,12 @@ void dictionary_sql_list_query(
 	struct conditions conditions = {writer, false};
 
 	statement_write(writer,
-		"WITH tabled_list (tabled_key) AS (%s) SELECT tabled_key FROM tabled_list", query);
+		"WITH tabled_list (tabled_key) AS (%s) SELECT DISTINCT tabled_key FROM tabled_list",
+		query);
 	begin_condition(&conditions);
 	statement_write(writer, "tabled_key IS NOT NULL");
+	if (list->span->is_whole)
+		write_equal(&conditions, &column, list->span->values[0]);
 	write_begin(&conditions, column.name, list);
 	if (list->after)
 		write_after(&conditions, &column, 1, list->after);

@@ -36,6 +36,12 @@ struct dictionary_table {
 int dictionary_check_value(
 	const struct dictionary_column *column, struct slice value, struct error *why);
 
+/*
+ * Appends the name of a table or column, in quotes, since it may be a word of the database's own:
+ * to PostgreSQL, user is no column, but who is logged in. It means what it would mean without them.
+ */
+void dictionary_sql_name(const char *name, const struct dialect *dialect, struct buf *out);
+
 /* The row that is meant: a value for each field of its table, and the user of a private key. */
 struct dictionary_row {
 	const struct dictionary_table *table;
@@ -43,8 +49,10 @@ struct dictionary_row {
 	struct slice user;
 };
 
-/* Values in the statement's order: those of the fields, then the user. */
-void dictionary_sql_lookup(const struct dictionary_table *table, struct statement_writer *writer);
+/* Values in the statement's order: those of the fields, then the user. Returns how it is batched.
+ */
+enum statement_kind dictionary_sql_lookup(
+	const struct dictionary_table *table, struct statement_writer *writer);
 
 /* One value of a row, in the column of `table`, which may be another key's of the same row. */
 struct dictionary_change {
@@ -74,7 +82,10 @@ struct dictionary_list {
 /* Cells of its rows: the unknown fields, then the values, if wanted. Sorted by the fields. */
 void dictionary_sql_list(const struct dictionary_list *list, struct statement_writer *writer);
 
-/* The same by a query of the configuration, whose one column is the pattern's only variable. */
+/*
+ * The same by a query of the configuration, whose one column is the pattern's only variable: each
+ * of its values once.
+ */
 void dictionary_sql_list_query(
 	const char *query, const struct dictionary_list *list, struct statement_writer *writer);
 

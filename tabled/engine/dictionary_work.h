@@ -76,6 +76,9 @@ void changes_destroy(struct dictionary_changes *changes);
 void changes_add(struct dictionary_changes *changes, enum change_kind kind, struct slice path,
 	struct slice value);
 
+/* The bytes that they hold, at most CHANGES_MAX. */
+size_t changes_size(const struct dictionary_changes *changes);
+
 /* The commit is to fail, for that reason, whatever it holds. */
 void changes_refuse(struct dictionary_changes *changes, const char *why);
 

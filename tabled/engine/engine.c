@@ -11,17 +11,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* A map that serves passwords may be made of tables that don't say so. */
-static bool is_secret(const struct catalog *catalog, const struct table *table)
-{
-	for (size_t i = 0; i < catalog->map_count; i++)
-		for (size_t at = 0; at < catalog->maps[i].table_count; at++)
-			if (catalog->maps[i].tables[at] == table &&
-				catalog->maps[i].parameter->secret)
-				return true;
-	return table_is_secret(table);
-}
-
 /* What all tables of the same text have in common, by whatever configuration they came. */
 static struct cache_space *space_of(struct engine *engine, const struct table *table)
 {
@@ -32,7 +21,8 @@ static struct cache_space *space_of(struct engine *engine, const struct table *t
 	source_describe(source, &identity);
 	table_describe(table, &identity);
 	space = cache_space(engine->cache, buf_string(&identity),
-		cache_origin(engine->cache, source->name), is_secret(engine->catalog, table));
+		cache_origin(engine->cache, source->name),
+		catalog_is_secret(engine->catalog, table));
 	buf_finish(&identity);
 	return space;
 }

@@ -29,6 +29,7 @@ struct engine {
 	struct cache_space **spaces;   /* owned array of borrowed ones, by statement id … */
 	struct table_counters *tables; /* owned, likewise … */
 	const struct map *last_map;    /* that a client asked for; NULL: it is not there */
+	struct slice last_name;        /* of it, borrowed from it */
 	struct search *spare;          /* list of searches to be used again, with their buffers */
 	size_t spare_count;
 	struct flight *spare_flights; /* the same */

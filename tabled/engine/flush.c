@@ -29,15 +29,52 @@ static struct cache_space *space_of(
 	return engine->spaces[map->tables[table]->query.statement.id];
 }
 
+/* A key, or all of it if that is NULL. */
+static void purge(struct engine *engine, const struct map *map, const struct slice *form)
+{
+	for (size_t i = 0; i < map->table_count; i++) {
+		struct cache_space *space = space_of(engine, map, i);
+
+		if (form)
+			cache_purge_part(engine->cache, space, CACHE_KEY, *form);
+		else
+			cache_purge_space(engine->cache, space);
+	}
+}
+
+/* A map, and what dictionaries have made of it: there its answers have another form. */
+static void purge_map(struct engine *engine, const struct map *map, const struct slice *form)
+{
+	const struct catalog *catalog = engine->catalog;
+
+	purge(engine, map, form);
+	for (size_t i = 0; i < catalog->dictionary_count; i++)
+		for (size_t at = 0; at < catalog->dictionaries[i].key_count; at++) {
+			const struct dictionary_key *key = &catalog->dictionaries[i].keys[at];
+
+			if (key->settings->map && strcmp(key->settings->map, map->name) == 0)
+				purge(engine, key->map, form);
+		}
+}
+
+static void purge_dictionary(struct engine *engine, const struct dictionary *dictionary)
+{
+	for (size_t i = 0; i < dictionary->key_count; i++)
+		purge(engine, dictionary->keys[i].map, NULL);
+}
+
 int flush_map(struct engine *engine, struct slice name, struct error *why)
 {
-	const struct map *map = find_map(engine, name, why);
+	const struct dictionary *dictionary = catalog_find_dictionary(engine->catalog, name);
+	const struct map *map = catalog_find(engine->catalog, name);
 
-	if (!map)
-		return -1;
-	for (size_t i = 0; i < map->table_count; i++)
-		cache_purge_space(engine->cache, space_of(engine, map, i));
-	return 0;
+	if (dictionary)
+		purge_dictionary(engine, dictionary);
+	if (!dictionary || map)
+		map = find_map(engine, name, why);
+	if (map)
+		purge_map(engine, map, NULL);
+	return map || dictionary ? 0 : -1;
 }
 
 /* What a lookup would refuse is no key. */
@@ -54,12 +91,6 @@ static int check_key(struct slice key, struct error *why)
 	return 0;
 }
 
-static void purge_form(struct engine *engine, const struct map *map, struct slice form)
-{
-	for (size_t i = 0; i < map->table_count; i++)
-		cache_purge_part(engine->cache, space_of(engine, map, i), CACHE_KEY, form);
-}
-
 int flush_key(struct engine *engine, struct slice name, struct slice key, struct error *why)
 {
 	const struct map *map = find_map(engine, name, why);
@@ -70,7 +101,7 @@ int flush_key(struct engine *engine, struct slice name, struct slice key, struct
 		return -1;
 	result = plan_make(&plan, &map->rule, key, why);
 	for (size_t i = 0; result == 0 && i < plan.count; i++)
-		purge_form(engine, map, plan.forms[i].key);
+		purge_map(engine, map, &plan.forms[i].key);
 	plan_finish(&plan);
 	return result;
 }

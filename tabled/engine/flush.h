@@ -10,7 +10,10 @@
 /* Everything, also that of earlier configurations. */
 void flush_all(struct engine *engine);
 
-/* All that the map's tables have answered. Returns -1 with `why` if there is no such map. */
+/*
+ * All that the map's tables have answered, and what dictionaries have made of it; or all that the
+ * keys of a dictionary have answered. Returns -1 with `why` if there is neither of that name.
+ */
 int flush_map(struct engine *engine, struct slice map, struct error *why);
 
 /*

@@ -23,11 +23,17 @@ bool inquiry_refresh(
 	return true;
 }
 
+static struct table_counters *counters_of(const struct inquiry *inquiry)
+{
+	const struct table *table = inquiry->map->tables[inquiry->at];
+
+	return &inquiry->engine->tables[table->query.statement.id];
+}
+
 static void inquiry_finish(struct inquiry *inquiry, uint64_t now)
 {
 	if (inquiry->old)
-		inquiry->engine->tables[inquiry->map->tables[inquiry->at]->query.statement.id]
-			.stale++;
+		counters_of(inquiry)->stale++;
 	inquiry->done(inquiry, now);
 }
 
@@ -83,38 +89,53 @@ static enum cache_verdict ask_cache(
 	return CACHE_LEAD;
 }
 
-void inquiry_begin(struct inquiry *inquiry, uint64_t now)
+static void inquiry_hit(
+	struct inquiry *inquiry, const struct cache_question *question, uint64_t now)
+{
+	counters_of(inquiry)->hits++;
+	take_hit(inquiry, question);
+	inquiry_finish(inquiry, now);
+}
+
+/* There is no fresh answer: whoever asks the cache now may have to lead, and brings a flight. */
+static void inquiry_ask(struct inquiry *inquiry, struct cache_question *question, uint64_t now)
 {
 	struct engine *engine = inquiry->engine;
-	const struct table *table = inquiry->map->tables[inquiry->at];
-	struct table_counters *counters = &engine->tables[table->query.statement.id];
-	struct cache_question question = question_of(inquiry);
-	struct flight *flight = flight_prepare(engine, table, inquiry->form);
+	struct flight *flight =
+		flight_prepare(engine, inquiry->map->tables[inquiry->at], inquiry->form);
 
-	inquiry->is_kept = inquiry->old = false;
 	inquiry->waiter.inbox = engine->inbox;
 	inquiry->waiter.answered = on_answer;
-	question.form = buf_slice(&flight->form);
-	question.flight = &flight->shared;
-	DL_APPEND(engine->inquiries, inquiry);
-	switch (ask_cache(inquiry, &question, now)) {
+	question->form = buf_slice(&flight->form);
+	question->flight = &flight->shared;
+	switch (ask_cache(inquiry, question, now)) {
 	case CACHE_HIT:
-		DL_DELETE(engine->inquiries, inquiry);
-		counters->hits++;
-		if (question.ret_refresh)
+		if (question->ret_refresh)
 			flight_send_later(flight);
-		take_hit(inquiry, &question);
-		inquiry_finish(inquiry, now);
+		inquiry_hit(inquiry, question, now);
 		break;
 	case CACHE_JOINED:
-		counters->joined++;
+		DL_APPEND(engine->inquiries, inquiry);
+		counters_of(inquiry)->joined++;
 		break;
 	case CACHE_LEAD:
-		counters->misses++;
+		DL_APPEND(engine->inquiries, inquiry);
+		counters_of(inquiry)->misses++;
 		flight_take(flight);
 		flight_send(flight, inquiry->deadline, now);
 		break;
 	}
+}
+
+void inquiry_begin(struct inquiry *inquiry, uint64_t now)
+{
+	struct cache_question question = question_of(inquiry);
+
+	inquiry->is_kept = inquiry->old = false;
+	if (question.rule->kept && cache_get(inquiry->engine->cache, &question, now))
+		inquiry_hit(inquiry, &question, now);
+	else
+		inquiry_ask(inquiry, &question, now);
 }
 
 bool inquiry_withdraw(struct inquiry *inquiry, uint64_t now)

@@ -13,8 +13,8 @@ enum {
 	FORMS_TEXT_MAX = 200000,
 };
 
-static int plan_add(struct plan *plan, const struct plan_rule *rule, struct slice key,
-	bool shortened, struct error *why)
+static int plan_add_folded(
+	struct plan *plan, enum plan_fold fold, struct slice key, bool shortened, struct error *why)
 {
 	struct key_form *form;
 	size_t start = plan->text.size;
@@ -23,9 +23,9 @@ static int plan_add(struct plan *plan, const struct plan_rule *rule, struct slic
 		return 0; /* Postfix asks no empty key: maps.c */
 	if (plan->count == FORMS_MAX || plan->text.size + key.size > FORMS_TEXT_MAX)
 		return error_set(why, "the key has too many parts");
-	if (rule->fold == FOLD_UNICODE)
+	if (fold == FOLD_UNICODE)
 		utf8_fold(key, &plan->text);
-	else if (rule->fold == FOLD_ASCII)
+	else if (fold == FOLD_ASCII)
 		ascii_fold(key, &plan->text);
 	else
 		buf_add_slice(&plan->text, key);
@@ -37,6 +37,12 @@ static int plan_add(struct plan *plan, const struct plan_rule *rule, struct slic
 	/* The text may still move: for now the slice holds only where it is. */
 	*form = (struct key_form){slice_of((char *)start, plan->text.size - start), shortened};
 	return 0;
+}
+
+static int plan_add(struct plan *plan, const struct plan_rule *rule, struct slice key,
+	bool shortened, struct error *why)
+{
+	return plan_add_folded(plan, rule->fold, key, shortened, why);
 }
 
 static void plan_settle(struct plan *plan)
@@ -278,17 +284,20 @@ int plan_make(struct plan *plan, const struct plan_rule *rule, struct slice key,
 	return result;
 }
 
-int plan_begin(struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why)
+int plan_begin(struct plan *plan, const struct plan_rule *rule, struct slice key, bool is_plain,
+	struct error *why)
 {
+	/* All that is plain is ASCII. */
+	enum plan_fold fold = rule->fold == FOLD_NONE ? FOLD_NONE : FOLD_ASCII;
 	int result;
 
-	if (!address_is_plain(key))
+	if (!is_plain)
 		return plan_make(plan, rule, key, why);
 	plan_clear(plan);
 	plan->is_whole = false;
 	buf_clear(&plan->key);
 	buf_add_slice(&plan->key, key);
-	result = plan_add(plan, rule, key, false, why);
+	result = plan_add_folded(plan, fold, key, false, why);
 	plan_settle(plan);
 	return result;
 }

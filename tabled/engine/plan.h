@@ -107,11 +107,12 @@ struct plan {
 int plan_make(struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why);
 
 /*
- * The same, but only the first form has to be there, since it is often all that is needed; if it is
- * not, plan_complete() makes the others. That moves the forms, and leaves the first what it is.
+ * The same, but of a key that is plain (address_is_plain()) only the first form is there, since it
+ * is often all that is needed; if it is not, plan_complete() makes the others. That moves the
+ * forms, and leaves the first what it is.
  */
-int plan_begin(
-	struct plan *plan, const struct plan_rule *rule, struct slice key, struct error *why);
+int plan_begin(struct plan *plan, const struct plan_rule *rule, struct slice key, bool is_plain,
+	struct error *why);
 int plan_complete(struct plan *plan, const struct plan_rule *rule, struct error *why);
 void plan_finish(struct plan *plan);
 

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "engine/address.h"
 #include "engine/engine_internal.h"
 #include "engine/inquiry.h"
 
@@ -16,6 +17,7 @@ enum { STEPS_MAX = 32 };
 struct step {
 	struct inquiry inquiry; /* the first, so that the answer finds its step */
 	struct search *search;
+	size_t form;   /* its number in the plan */
 	bool wanted;   /* the table is asked for this form at all */
 	bool answered; /* the inquiry has its status */
 };
@@ -136,9 +138,9 @@ static size_t step_count(const struct search *search)
 	return search->plan.count * search->map->table_count;
 }
 
-static const struct key_form *step_form(const struct search *search, size_t at)
+static const struct key_form *step_form(const struct step *step)
 {
-	return &search->plan.forms[at / search->map->table_count];
+	return &step->search->plan.forms[step->form];
 }
 
 static void trace_step(const struct search *search, const struct step *step)
@@ -148,8 +150,6 @@ static void trace_step(const struct search *search, const struct step *step)
 	const char *status = status_text(inquiry->status);
 	char text[sizeof(struct error)];
 
-	if (!trace)
-		return;
 	if (!step->wanted)
 		snprintf(text, sizeof(text),
 			"not asked: its query or domain list does not fit this form");
@@ -201,7 +201,8 @@ static void search_send(struct search *search, uint64_t now)
 	step->inquiry.engine = search->engine;
 	step->inquiry.map = search->map;
 	step->inquiry.at = at % search->map->table_count;
-	step->inquiry.form = step_form(search, at)->key;
+	step->form = at / search->map->table_count;
+	step->inquiry.form = step_form(step)->key;
 	step->inquiry.done = step_answered;
 	step->wanted = table_wants(search->map->tables[step->inquiry.at], step->inquiry.form);
 	step->answered = !step->wanted;
@@ -233,11 +234,12 @@ static void search_judge(struct search *search, uint64_t now)
 	struct step *step = search->steps[at - search->first];
 	enum status status = step->inquiry.status;
 
-	trace_step(search, step);
+	if (search->trace)
+		trace_step(search, step);
 	if (!step->wanted || status == NOT_FOUND)
 		return;
 	if (status == FOUND)
-		search_found(search, step, step_form(search, at), now);
+		search_found(search, step, step_form(step), now);
 	else /* what follows can't be known to be the right answer */
 		search_reply(search, status, buf_slice(&step->inquiry.text), now);
 }
@@ -256,17 +258,21 @@ static void search_complete(struct search *search, uint64_t now)
 		search_reply(search, BROKEN, slice_str(search->why.text), now);
 		return;
 	}
-	for (size_t at = search->first; at < search->sent; at++)
-		search->steps[at - search->first]->inquiry.form = step_form(search, at)->key;
+	for (size_t at = search->first; at < search->sent; at++) {
+		struct step *step = search->steps[at - search->first];
+
+		step->inquiry.form = step_form(step)->key;
+	}
 }
 
 /* May more be asked? A server is asked ahead, anything else only if need be. */
 static bool may_ask(const struct search *search)
 {
-	const struct table *table = search->map->tables[search->sent % search->map->table_count];
+	const struct map *map = search->map;
 
 	return search->sent == search->judged ||
-	       (table->backend->is_server && search->sent - search->first < STEPS_MAX);
+	       (search->sent - search->first < STEPS_MAX &&
+		       map->tables[search->sent % map->table_count]->backend->is_server);
 }
 
 static bool has_answer(const struct search *search)
@@ -330,10 +336,10 @@ static void refuse_key(struct search *search, const char *why, uint64_t now)
 /* Most clients ask one map over and over. */
 static const struct map *find_map(struct engine *engine, struct slice name)
 {
-	const struct map *last = engine->last_map;
-
-	if (!last || strlen(last->name) != name.size || memcmp(last->name, name.data, name.size))
+	if (!engine->last_map || !slice_equal(engine->last_name, name)) {
 		engine->last_map = catalog_find(engine->catalog, name);
+		engine->last_name = slice_str(engine->last_map ? engine->last_map->name : NULL);
+	}
 	return engine->last_map;
 }
 
@@ -351,12 +357,14 @@ static struct search *search_make(struct engine *engine, uint64_t now, struct lo
 
 static void search_key(struct search *search, struct slice key, uint64_t now)
 {
-	if (slice_find(key, '\0') >= 0)
+	bool is_plain = address_is_plain(key); /* and so is all right */
+
+	if (!is_plain && slice_find(key, '\0') >= 0)
 		refuse_key(search, "it holds a NUL byte", now);
 	/* What is no UTF-8 can't be in any table: postfix: src/util/dict_utf8.c, dict_sqlite.c */
-	else if (!utf8_is_valid(key))
+	else if (!is_plain && !utf8_is_valid(key))
 		search_refuse(search, NOT_FOUND, slice_str("the key is not valid UTF-8"), now);
-	else if (plan_begin(&search->plan, &search->map->rule, key, &search->why) < 0)
+	else if (plan_begin(&search->plan, &search->map->rule, key, is_plain, &search->why) < 0)
 		refuse_key(search, search->why.text, now);
 	else
 		search_run(search, now);

@@ -30,20 +30,39 @@ enum status shape_values(const struct rows *rows, struct buf *out, struct error 
 	return check_size(out, why);
 }
 
-/* Returns -1 if the column can't be a field. */
-static int add_field(json_t *object, struct slice name, struct slice value)
+/* Which of two was meant can't be told. */
+static bool is_taken(const struct rows *rows, size_t column)
 {
+	for (size_t i = 0; i < column; i++)
+		if (slice_equal(rows_name(rows, i), rows_name(rows, column)))
+			return true;
+	return false;
+}
+
+static int set_field(json_t *object, struct slice name, struct slice value)
+{
+	json_t *string = json_stringn(value.data, value.size);
 	struct buf text = {0};
-	json_t *string;
 	int result;
 
-	if (!value.data)
-		return 0;
-	string = json_stringn(value.data, value.size);
 	buf_add_slice(&text, name);
 	result = string ? json_object_set_new(object, buf_string(&text), string) : -1;
 	buf_finish(&text);
 	return result;
+}
+
+/* Returns -1 with `why` if the column can't be a field. */
+static int add_field(const struct rows *rows, size_t column, json_t *object, struct error *why)
+{
+	struct slice name = rows_name(rows, column), value = rows_cell(rows, 0, column);
+
+	if (!name.size)
+		return error_set(why, "column %zu has no name", column + 1);
+	if (is_taken(rows, column))
+		return error_set(why, "two columns are called \"%.*s\"", SLICE_ARGS(name));
+	if (value.data && set_field(object, name, value) < 0)
+		return error_set(why, "column %zu is not valid UTF-8 text", column + 1);
+	return 0;
 }
 
 static enum status add_object(const json_t *object, struct buf *out, struct error *why)
@@ -69,12 +88,9 @@ enum status shape_json(const struct rows *rows, struct buf *out, struct error *w
 		return BROKEN;
 	}
 	object = json_object();
-	for (size_t i = 0; i < rows->columns && status == FOUND; i++) {
-		if (add_field(object, rows_name(rows, i), rows_cell(rows, 0, i)) == 0)
-			continue;
-		error_set(why, "column %zu is not valid UTF-8 text", i + 1);
-		status = BROKEN;
-	}
+	for (size_t i = 0; i < rows->columns && status == FOUND; i++)
+		if (add_field(rows, i, object, why) < 0)
+			status = BROKEN;
 	if (status == FOUND)
 		status = add_object(object, out, why);
 	json_decref(object);

@@ -17,7 +17,8 @@ enum status shape_values(const struct rows *rows, struct buf *out, struct error 
 
 /*
  * The row as a JSON object of its columns, by their names; those that are NULL are left out.
- * Several rows are BROKEN: which of them is the user's can't be told.
+ * Several rows are BROKEN: which of them is the user's can't be told. So are two columns of one
+ * name.
  */
 enum status shape_json(const struct rows *rows, struct buf *out, struct error *why);
 

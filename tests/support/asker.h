@@ -58,7 +58,9 @@ static inline bool asker_flies(const struct asker *asker)
 
 static inline enum cache_verdict asker_ask(struct asker *asker, struct cache *cache, uint64_t now)
 {
-	asker->verdict = cache_ask(cache, &asker->question, now);
+	asker->verdict = cache_get(cache, &asker->question, now)
+				 ? CACHE_HIT
+				 : cache_ask(cache, &asker->question, now);
 	if (asker->verdict == CACHE_HIT)
 		asker->status = asker->question.ret_status;
 	return asker->verdict;

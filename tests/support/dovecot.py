@@ -119,6 +119,8 @@ class Dovecot:
     is run in paths; what else a test needs stands in overrides.conf, which is read last.
     """
 
+    files = FILES
+
     def __init__(self, parts=(), private=None, settings=""):
         self.root = public_directory("tabled-dovecot-")
         self.config = self.root / "etc" / "dovecot.conf"
@@ -152,7 +154,7 @@ class Dovecot:
         self.mail.mkdir()
         os.chown(self.mail, pwd.getpwnam(MAIL_USER).pw_uid, grp.getgrnam(MAIL_USER).gr_gid)
         self._make_certificate()
-        for path in FILES.iterdir():
+        for path in self.files.iterdir():
             (self.config.parent / path.name).write_text(self._at_home(path.read_text()))
         text = with_parts(self.config.read_text(), [PARTS[part][0] for part in parts])
         overrides = self.config.with_name("overrides.conf")

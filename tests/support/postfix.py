@@ -220,13 +220,13 @@ class Postfix:
         wait_until(settled, seconds, lambda: f"mail still moves:\n{self.queued()}\n{self.log_text()[-4000:]}")
 
 
-def wait_until(condition, seconds, describe):
+def wait_until(condition, seconds, describe, pause=0.1):
     """Polls; a TimeoutError with describe()'s text after so many seconds."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(describe())
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def postmap(config, table, keys):

@@ -279,7 +279,7 @@ def suite_debian13():
             print(line)
             return Count(skipped=1)
     count = check_counts(output) + pytest_counts(output)
-    print(''.join(f'{line}\n' for line in output.splitlines() if line.startswith('SKIPPED ')), end='')
+    print(''.join(f'{line}\n' for line in output.splitlines() if line.startswith(('skipped: ', 'SKIPPED '))), end='')
     if status != 0:
         print(output[-8000:])
         count.failed += 1

@@ -59,8 +59,9 @@ struct server_fake {
 	bool at_once;                /* batches are answered inside start() */
 	const char *loses;           /* inside start() the connection is lost, for this reason */
 	const char *const *found, *const *poison; /* lists of keys, NULL at the end; may be NULL */
-	size_t batch_most;                        /* what the pool was told */
-	void (*told)(struct question *question);  /* called for each answer; may be NULL */
+	const char *const *unlucky; /* likewise: these fail, and might do better another time */
+	size_t batch_most;          /* what the pool was told */
+	void (*told)(struct question *question); /* called for each answer; may be NULL */
 	unsigned asked_opens, opened, refused, closed, cancelled;
 	unsigned started, checked, watches;
 	size_t most;      /* links at a time */
@@ -147,9 +148,14 @@ static inline int server_open(
 	return 0;
 }
 
+/* Of a command its text. */
 static inline struct slice server_key(const struct question *question)
 {
-	return question->params ? question->params[0] : slice_str("(check)");
+	if (question->params)
+		return question->params[0];
+	return slice_str(question->statement->part_count || question->statement->params
+				 ? "(check)"
+				 : question->statement->text);
 }
 
 static inline bool server_has(const char *const *list, char letter, struct slice key)
@@ -174,6 +180,9 @@ static inline void server_answer_one(const struct server_fake *fake, struct batc
 		batch_add_row(batch, at, &cell, 1);
 		buf_finish(&text);
 	}
+	/* As many rows as its key has bytes; ?0 meets none. */
+	if (question->statement->kind == STATEMENT_ONCE)
+		question->changed = slice_equal(key, slice_str("?0")) ? 0 : key.size;
 }
 
 /* As a driver does that has read all rows. */
@@ -189,6 +198,8 @@ static inline enum progress server_answer(struct server_fake *fake, struct batch
 			if (progress == SPLIT)
 				return SPLIT;
 		}
+		if (fake->unlucky && server_has(fake->unlucky, 0, key))
+			return batch_fail(batch, FAULT_MOMENT, "this key is unlucky");
 		server_answer_one(fake, batch, i);
 	}
 	batch_finish(batch);
@@ -204,7 +215,8 @@ static inline void server_check_batch(const struct server_fake *fake, const stru
 
 	must(batch->count >= 1);
 	must(batch->count <= fake->batch_most);
-	if (statement->kind == STATEMENT_ALONE || batch->only_check)
+	if (statement->kind == STATEMENT_ALONE || statement->kind == STATEMENT_ONCE ||
+		batch->only_check)
 		must(batch->count == 1);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct question *question = &batch->questions[i];

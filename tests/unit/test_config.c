@@ -95,16 +95,26 @@ START_TEST(everything_is_taken_over)
 END_TEST
 
 /* What config_show() prints is a configuration, and the same one. */
+static void show_twice(const struct config *config, struct buf *shown)
+{
+	struct buf shown_again = {0};
+	struct config *again;
+
+	config_show(config, shown);
+	again = read_text(buf_string(shown));
+	ck_assert_msg(again != NULL, "%s\n%s", why.text, buf_string(shown));
+	config_show(again, &shown_again);
+	ck_assert_str_eq(buf_string(shown), buf_string(&shown_again));
+	config_destroy(again);
+	buf_finish(&shown_again);
+}
+
 START_TEST(what_is_shown_can_be_read)
 {
-	struct config *config = read_text(full), *again;
-	struct buf shown = {0}, shown_again = {0};
+	struct config *config = read_text(full);
+	struct buf shown = {0};
 
-	config_show(config, &shown);
-	again = read_text(buf_string(&shown));
-	ck_assert_msg(again != NULL, "%s\n%s", why.text, buf_string(&shown));
-	config_show(again, &shown_again);
-	ck_assert_str_eq(buf_string(&shown), buf_string(&shown_again));
+	show_twice(config, &shown);
 	assert_contains(buf_string(&shown), "query_timeout = \"5s\"");
 	assert_contains(buf_string(&shown), "result_format = \"%s\"");
 	assert_contains(buf_string(&shown), "\"alias c@d.ex \\\"d d\\\"@d.ex\"");
@@ -112,9 +122,85 @@ START_TEST(what_is_shown_can_be_read)
 	assert_contains(buf_string(&shown), "ttl = \"feed\"");
 	assert_contains(buf_string(&shown), "size = \"64M\"");
 	config_destroy(config);
-	config_destroy(again);
 	buf_finish(&shown);
-	buf_finish(&shown_again);
+}
+END_TEST
+
+/* Two dictionaries, with keys of both kinds, and one without any. */
+static const char dictionaries[] =
+	"memory d { rows = { \"users u 1\" } }\n"
+	"map users { source = d  query = \"users '%s'\" }\n"
+	"dictionary auth {\n"
+	"    key \"shared/passdb/$user\" { map = users }\n"
+	"    key \"shared/userdb/$user\" { map = users  format = json\n"
+	"        iterate = \"SELECT 'a\\\\b' \\\"c\\\" FROM t\" }\n"
+	"    key 'shared/a\"b\\\\c/$x' { source = d  table = s.t  value_field = {v, w}  value_type "
+	"= "
+	"{int, string}\n"
+	"        fields = {\"x = $x:uint\"}  ttl = 5s  cache = no  expire_field = e }\n"
+	"}\n"
+	"dictionary empty { }\n"
+	"dictionary quota {\n"
+	"    key \"priv/quota/storage\" { source = d  table = quota  username_field = u  "
+	"value_field = bytes }\n"
+	"    key \"shared/passdb/$user\" { map = users }\n"
+	"}\n"
+	"dict { listen = \"unix:/run/dict\" }\n";
+
+START_TEST(dictionaries_are_taken_over)
+{
+	struct config *config = read_text(dictionaries);
+	const struct dictionary_config *auth, *quota;
+
+	ck_assert_msg(config != NULL, "%s", why.text);
+	ck_assert_uint_eq(config->dictionary_count, 3);
+	ck_assert_uint_eq(config->key_count, 5);
+	auth = &config->dictionaries[0];
+	ck_assert_str_eq(auth->name, "auth");
+	ck_assert_uint_eq(auth->key_count, 3);
+	ck_assert_str_eq(auth->keys[1].pattern, "shared/userdb/$user");
+	ck_assert_str_eq(auth->keys[1].settings->iterate, "SELECT 'a\\b' \"c\" FROM t");
+	ck_assert_int_eq(auth->keys[1].settings->format, FORMAT_JSON);
+	ck_assert_str_eq(auth->keys[2].pattern, "shared/a\"b\\c/$x");
+	ck_assert_int_eq(auth->keys[2].settings->ttl, 5000);
+	ck_assert_uint_eq(config->dictionaries[1].key_count, 0);
+	quota = &config->dictionaries[2];
+	ck_assert_uint_eq(quota->key_count, 2);
+	ck_assert_str_eq(quota->keys[0].settings->table, "quota");
+	ck_assert_uint_eq(config->catalog->dictionary_count, 3);
+	ck_assert_ptr_nonnull(catalog_find_dictionary(config->catalog, slice_str("empty")));
+	ck_assert_str_eq(log_captured(&capture), "");
+	config_destroy(config);
+}
+END_TEST
+
+START_TEST(shown_dictionaries_can_be_read)
+{
+	struct config *config = read_text(dictionaries);
+	struct buf shown = {0};
+
+	show_twice(config, &shown);
+	assert_contains(buf_string(&shown), "dictionary auth {\n    key \"shared/passdb/$user\" {\n"
+					    "        map = \"users\"\n");
+	assert_contains(buf_string(&shown), "\ndictionary empty {\n}\n");
+	assert_contains(buf_string(&shown), "\ndictionary quota {\n    key \"priv/quota/storage\"");
+	assert_contains(buf_string(&shown), "key \"shared/a\\\"b\\\\c/$x\" {");
+	config_destroy(config);
+	buf_finish(&shown);
+}
+END_TEST
+
+START_TEST(the_sql_of_dictionaries_is_shown)
+{
+	struct config *config = read_text(dictionaries);
+	struct buf shown = {0};
+
+	config_show_sql(config, &shown);
+	assert_contains(buf_string(&shown), "auth shared/passdb/$user, source d (memory)\n");
+	assert_contains(buf_string(&shown), "quota priv/quota/storage, source d (memory)\n");
+	assert_contains(buf_string(&shown), "    unset      DELETE FROM \"quota\"");
+	config_destroy(config);
+	buf_finish(&shown);
 }
 END_TEST
 
@@ -191,6 +277,34 @@ static const struct {
 	{"socketmap {\n listen = \"unix:a\"\n}\n", 2, {"starts with /", "", ""}},
 	{"socketmap {\n listen = \"inet:1.2.3.4\"\n}\n", 2, {"inet:host:port", "", ""}},
 	{"socketmap {\n listen = \"inet:::1:5\"\n}\n", 2, {"brackets", "", ""}},
+	/* Dictionaries. */
+	{MEMORY MAP "dictionary a {\n key \"shared/x/$y\" {\n  map = m\n  mapp = m\n }\n}\n", 6,
+		{"'mapp'", "did you mean \"map\"", "format"}},
+	{MEMORY MAP "dictionary a {\n map = m\n}\n", 4, {"'map'", "known here", "key"}},
+	{MEMORY MAP "key \"shared/x/$y\" { map = m }\n", 3, {"'key'", "", ""}},
+	{MEMORY MAP "dictionary a {\n key { map = m }\n}\n", 4, {"title", "", ""}},
+	{"dictionary { }\n", 1, {"title", "", ""}},
+	{"dictionary \"a b\" { }\n", 1, {"\"a b\"", "letters", ""}},
+	{"dictionary a { }\ndictionary b { }\ndictionary a { }\n", 3,
+		{"duplicate title 'a'", "", ""}},
+	{MEMORY MAP "dictionary a {\n key \"shared/$y\" { map = m }\n key \"shared/$y\" { map = m "
+		    "}\n}\n",
+		5, {"duplicate title 'shared/$y'", "", ""}},
+	{MEMORY MAP "dictionary a {\n key \"shared/$y\" { map = m }\n", 4,
+		{"ends inside a section", "}", ""}},
+	{MEMORY MAP "dictionary a {\n key \"shared/$y\" { map = m\n", 4,
+		{"ends inside a section", "}", ""}},
+	{MEMORY MAP
+		"dictionary a {\n key \"shared/$y\" {\n  map = m }\n key \"x\" {\n map = m }\n}\n",
+		7, {"key x: a key begins with shared/", "", ""}},
+	{MEMORY MAP "dictionary a { key \"shared/$y\" { map = m } }\ndictionary b {\n key "
+		    "\"shared/$y\" {\n\n map = n\n }\n}\n",
+		7, {"key shared/$y: map = \"n\": there is no such map", "", ""}},
+	{MEMORY "dictionary a {\n key \"shared/$y\" {\n  source = d\n  table = t\n  value_field = "
+		"v\n  fields = {\"y = $z\"}\n }\n}\n",
+		7, {"key shared/$y: fields: ", "no variable $z", ""}},
+	{MEMORY MAP "dict {\n\n listen = \"inet:127.0.0.1:12345\"\n}\n", 5,
+		{"only Unix sockets", "inet:127.0.0.1:12345", "unix:/run/tabled/dict"}},
 	/* Grammar. */
 	{"log stderr\n", 1, {"", "", ""}},
 	{"map m = 5\n", 1, {"brace", "", ""}},
@@ -356,6 +470,9 @@ int main(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, everything_is_taken_over);
 	tcase_add_test(tcase, what_is_shown_can_be_read);
+	tcase_add_test(tcase, dictionaries_are_taken_over);
+	tcase_add_test(tcase, shown_dictionaries_can_be_read);
+	tcase_add_test(tcase, the_sql_of_dictionaries_is_shown);
 	tcase_add_test(tcase, an_empty_file_is_legal);
 	tcase_add_loop_test(tcase, mistake, 0, COUNT(mistakes));
 	tcase_add_test(tcase, sources_share_their_names);

@@ -189,6 +189,26 @@ START_TEST(ascii_folding_leaves_the_rest)
 }
 END_TEST
 
+/* Eight bytes are folded at a time: whatever is left, nothing is missed and nothing else written.
+ */
+START_TEST(ascii_folding_of_any_length)
+{
+	const char text[] = "AbCdEfGhIjKlMnOpQrStUvWxYzABCDEFG",
+		   folded[] = "abcdefghijklmnopqrstuvwxyzabcdefg";
+
+	for (size_t size = 0; size < sizeof(text); size++) {
+		struct buf out = {0};
+
+		buf_add_byte(&out, '!');
+		ascii_fold(slice_of(text, size), &out);
+		ck_assert_uint_eq(out.size, size + 1);
+		ck_assert_int_eq(out.data[0], '!');
+		ck_assert_mem_eq(out.data + 1, folded, size);
+		buf_finish(&out);
+	}
+}
+END_TEST
+
 static const struct {
 	const char *one, *other;
 	bool equal;
@@ -226,6 +246,7 @@ int main(void)
 	tcase_add_loop_test(tcase, folding, 0, sizeof(folds) / sizeof(folds[0]));
 	tcase_add_test(tcase, folding_fits_and_is_final);
 	tcase_add_test(tcase, ascii_folding_leaves_the_rest);
+	tcase_add_test(tcase, ascii_folding_of_any_length);
 	tcase_add_loop_test(tcase, equal_but_for_case, 0, sizeof(pairs) / sizeof(pairs[0]));
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);

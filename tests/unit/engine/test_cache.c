@@ -118,6 +118,36 @@ START_TEST(asked_once_then_kept)
 }
 END_TEST
 
+/* What nobody needs to be asked for; all else is left to who comes with a flight. */
+START_TEST(got_while_it_is_fresh)
+{
+	asker_prepare(&one, space, &rule, &here, slice_str("a"));
+	one.question.waiter = NULL;
+	one.question.flight = NULL;
+	ck_assert(!cache_get(cache, &one.question, START));
+	learn("a", FOUND, "v", START);
+	ck_assert(cache_get(cache, &one.question, START + 1));
+	ck_assert_int_eq(one.question.ret_status, FOUND);
+	assert_slice(buf_slice(one.question.ret_text), "v");
+	ck_assert_uint_eq(one.question.ret_age, 1);
+	ck_assert(!one.question.ret_old && !one.question.ret_refresh);
+	ck_assert(!cache_get(cache, &one.question, START + TTL)); /* in its grace */
+	cache_purge_space(cache, space);
+	ck_assert(!cache_get(cache, &one.question, START + 1));
+}
+END_TEST
+
+/* It came from another worker after this one had looked. */
+START_TEST(there_when_it_is_asked)
+{
+	learn("a", FOUND, "v", START);
+	asker_prepare(&one, space, &rule, &here, slice_str("a"));
+	ck_assert_int_eq(cache_ask(cache, &one.question, START), CACHE_HIT);
+	assert_slice(buf_slice(one.question.ret_text), "v");
+	ck_assert(!one.question.ret_old && !one.question.ret_refresh);
+}
+END_TEST
+
 /* The clocks of two workers differ by a little. */
 START_TEST(asked_a_moment_later)
 {
@@ -1051,6 +1081,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, asked_once_then_kept);
+	tcase_add_test(tcase, got_while_it_is_fresh);
+	tcase_add_test(tcase, there_when_it_is_asked);
 	tcase_add_test(tcase, asked_a_moment_later);
 	tcase_add_test(tcase, one_flight_for_all);
 	tcase_add_test(tcase, joins_what_would_be_fresh);

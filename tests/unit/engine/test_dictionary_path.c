@@ -57,14 +57,14 @@ END_TEST
 static const struct {
 	const char *text, *why;
 } bad[] = {
-	{"", "key \"\": a key begins with shared/, or with priv/"},
-	{"quota", "key \"quota\": a key begins with shared/, or with priv/"},
+	{"", "a key begins with shared/, or with priv/"},
+	{"quota", "a key begins with shared/, or with priv/"},
 	{"shared", "a key begins with shared/"},
 	{"Shared/x", "a key begins with shared/"},
 	{" shared/x", "a key begins with shared/"},
 	{"private/x", "a key begins with shared/"},
 	{"$user/x", "a key begins with shared/"},
-	{"shared/$", "key \"shared/$\": a '$' begins the name of a variable, as in $user"},
+	{"shared/$", "a '$' begins the name of a variable, as in $user"},
 	{"shared/$/x", "a '$' begins the name of a variable"},
 	{"shared/$$a", "a '$' begins the name of a variable"},
 	{"shared/${a}", "a '$' begins the name of a variable"},

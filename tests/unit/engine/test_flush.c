@@ -1,5 +1,7 @@
 #include "engine/flush.h"
 
+#include "engine/dictionary_work.h"
+
 #include "support/map.h"
 #include "support/text.h"
 
@@ -30,6 +32,10 @@ static void begin(void)
 	setup_set(&setup, "negative_ttl", "1h");
 	setup_map(&setup, "virtual_alias_maps", NULL, NULL);
 	setup_set(&setup, "maps", "alias|other");
+	setup_key(&setup, "shared/alias/$address");
+	setup_key_set(&setup, "map", "alias");
+	setup_key(&setup, "shared/other/$address");
+	setup_key_set(&setup, "map", "other");
 	ck_assert_msg(setup_compile(&setup), "%s", setup.why.text);
 	cache = cache_create(1 << 20);
 	engine = engine_create(setup.catalog, cache, &inbox, NULL);
@@ -121,6 +127,40 @@ START_TEST(a_map)
 }
 END_TEST
 
+/* In a dictionary the same answer has another form, and so another place. */
+static void assert_path_asked(const char *path, const char *should)
+{
+	const struct dictionary *test = catalog_find_dictionary(setup.catalog, slice_str("test"));
+
+	buf_clear(&fake.asked);
+	dictionary_lookup(engine, test, slice_str(path), slice_of(NULL, 0), START, on_answer, NULL);
+	ck_assert_int_eq(last, FOUND);
+	assert_buf(&fake.asked, should);
+}
+
+START_TEST(what_dictionaries_have_made_of_a_map)
+{
+	assert_path_asked("shared/alias/a@d.ex", "a@d.ex ");
+	assert_path_asked("shared/other/a@d.ex", "a@d.ex ");
+	assert_path_asked("shared/alias/a@d.ex", "");
+	assert_flushed("alias", "a@d.ex");
+	assert_path_asked("shared/alias/a@d.ex", "a@d.ex ");
+	ck_assert_int_eq(flush_map(engine, slice_str("alias"), &why), 0);
+	assert_path_asked("shared/alias/a@d.ex", "a@d.ex ");
+	assert_path_asked("shared/other/a@d.ex", "");
+}
+END_TEST
+
+START_TEST(a_dictionary)
+{
+	assert_path_asked("shared/alias/a@d.ex", "a@d.ex ");
+	assert_path_asked("shared/other/a@d.ex", "a@d.ex ");
+	ck_assert_int_eq(flush_map(engine, slice_str("test"), &why), 0);
+	assert_path_asked("shared/alias/a@d.ex", "a@d.ex ");
+	assert_path_asked("shared/other/a@d.ex", "a@d.ex ");
+}
+END_TEST
+
 START_TEST(everything)
 {
 	struct cache_tally tally;
@@ -209,6 +249,8 @@ int main(void)
 	tcase_add_test(tcase, a_key_of_one_table);
 	tcase_add_test(tcase, a_key_beyond_ascii);
 	tcase_add_test(tcase, a_map);
+	tcase_add_test(tcase, what_dictionaries_have_made_of_a_map);
+	tcase_add_test(tcase, a_dictionary);
 	tcase_add_test(tcase, everything);
 	tcase_add_test(tcase, memory_is_given_back);
 	tcase_add_test(tcase, not_good_as_stale);

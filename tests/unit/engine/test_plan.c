@@ -5,6 +5,8 @@
  */
 #include "engine/plan.h"
 
+#include "engine/address.h"
+
 #include "support/text.h"
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array[0]))
@@ -341,7 +343,7 @@ static void check_steps(const struct plan_rule *rule, struct slice key, struct s
 	struct buf first = {0}, forms = {0};
 	struct error why;
 
-	ck_assert_int_eq(plan_begin(&plan, rule, key, &why), 0);
+	ck_assert_int_eq(plan_begin(&plan, rule, key, address_is_plain(key), &why), 0);
 	if (plan.count)
 		buf_add_slice(&first, plan.forms[0].key);
 	ck_assert_int_eq(plan_complete(&plan, rule, &why), 0);
