@@ -54,10 +54,11 @@ def source_line(database, options=""):
             f'password = "{database.password}"  {options} }}\n')
 
 
-def shipped_conf(database, options=""):
+def shipped_conf(sources):
+    """postfix-maps/tabled.conf with other lines in place of the source's."""
     text = (SHIPPED / "tabled.conf").read_text()
     assert text.count(SHIPPED_SOURCE) == 1, "tabled.conf has no such source"
-    return text.replace(SHIPPED_SOURCE, source_line(database, options))
+    return text.replace(SHIPPED_SOURCE, sources)
 
 
 class HostedDaemon(Daemon):
@@ -121,7 +122,7 @@ class MailServer:
         self.network, self.machine, self.database = network, network.machine, database
         self._stack = contextlib.ExitStack()
         self._lay_out()
-        self.tabled = HostedDaemon(self.machine, shipped_conf(database, source_options))
+        self.tabled = HostedDaemon(self.machine, shipped_conf(source_line(database, source_options)))
 
     # --- Its files
 
@@ -204,6 +205,13 @@ class MailServer:
         if failure[0]:
             print(f"The mail log ends so:\n{self.log()[-6000:]}\nDovecot's:\n{self.log('dovecot')[-4000:]}")
         return self._stack.__exit__(*failure)
+
+    def write_conf(self, path, sources):
+        """The shipped tabled.conf with these lines for its source."""
+        self.machine.path(path).write_text(shipped_conf(sources))
+
+    def tabledctl(self, conf, *words):
+        return self.machine.run(program("tabledctl"), "-c", conf, *words, check=False)
 
     def start_dovecot(self):
         self._dovecot = self.machine.start("dovecot", "-F", log=self.machine.path("/var/log/dovecot.out"))

@@ -44,11 +44,11 @@ class Ledger:
 
 
 class Site:
-    """A mail server, the servers outside, and the ledger."""
+    """A mail server, the servers outside, and the ledger. What else has to end with it goes to `stack`."""
 
-    def __init__(self, server, sinks):
-        self.server, self.sinks = server, sinks
-        self.database = server.database
+    def __init__(self, server, sinks, stack=None):
+        self.server, self.sinks, self.stack = server, sinks, stack
+        self.database = server.database  # the one in use
         self.ledger = Ledger()
         self._bulk_sources = itertools.cycle(
             netns.host_of("198.18.0.0/22", number) for number in range(10, 1000))
