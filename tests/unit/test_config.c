@@ -304,7 +304,7 @@ static const struct {
 		"v\n  fields = {\"y = $z\"}\n }\n}\n",
 		7, {"key shared/$y: fields: ", "no variable $z", ""}},
 	{MEMORY MAP "dict {\n\n listen = \"inet:127.0.0.1:12345\"\n}\n", 5,
-		{"only Unix sockets", "inet:127.0.0.1:12345", "unix:/run/dovecot/tabled"}},
+		{"only Unix sockets", "inet:127.0.0.1:12345", "unix:/run/tabled/dict"}},
 	/* Grammar. */
 	{"log stderr\n", 1, {"", "", ""}},
 	{"map m = 5\n", 1, {"brace", "", ""}},
