@@ -49,12 +49,18 @@ static bool is_of(const struct feed *feed, const struct table *table)
 	return &feed->config->catalog->sources[table->source] == feed->source;
 }
 
+/* Answers that are never kept are always right: nothing has to tell of changes. */
+static bool is_kept(const struct table *table)
+{
+	return table->settings->cache != CHOICE_NO;
+}
+
 static void gather(struct feed *feed)
 {
 	const struct catalog *catalog = feed->config->catalog;
 
 	for (size_t i = 0; i < catalog->table_count; i++)
-		if (is_of(feed, &catalog->tables[i]))
+		if (is_of(feed, &catalog->tables[i]) && is_kept(&catalog->tables[i]))
 			feed_tables_add(&feed->tables, &catalog->tables[i].reads);
 }
 
@@ -312,13 +318,17 @@ static void print_watched(const struct rows *live)
 		putchar('\n');
 }
 
-/* Returns whether the feed covers it. */
+/* Returns whether the feed covers it, as far as it has to. */
 static bool print_map(const struct table *table, const struct rows *live)
 {
 	const struct reads *reads = &table->reads;
 	struct buf parts = {0}, missing = {0};
 	bool is_whole;
 
+	if (!is_kept(table)) {
+		printf("map %s: needs no cover: cache = no\n", table->name);
+		return true;
+	}
 	for (size_t i = 0; i < reads->count; i++) {
 		enum cover cover = cover_of(live, &reads->items[i]);
 		struct buf *out = cover == COVER_NONE ? &missing : &parts;

@@ -553,6 +553,21 @@ def test_triggers_that_are_gone(make, tmp_path, kind, sql):
     assert after(database, "INSERT INTO other VALUES ('k', 'v');") == [("other", "k", "k")]
 
 
+@pytest.mark.parametrize("kind", ENGINES)
+def test_what_is_not_kept_is_not_watched(make, tmp_path, kind):
+    """But a table that another map keeps answers of is."""
+    database = make(kind)
+    database.execute(own_tables(kind))
+    query = "SELECT v FROM {} WHERE k = '%s'"
+    never = 'query = "' + query + '" cache = no'
+    config = source(database) + maps(never=never.format("other"), never_too=never.format("plain"), kept=query.format("plain"))
+    feed(tmp_path, config, "install", "mail")
+    assert after(database, "INSERT INTO other VALUES ('k', 'v');") == []
+    shown = feed(tmp_path, config, "status", "mail")
+    assert "map never: needs no cover: cache = no\n" in shown and "map never_too: needs no cover: cache = no\n" in shown
+    assert "map kept: covered: plain.k = key\n" in shown and "table other" not in shown
+
+
 def test_schemas(postgresql, mariadb, tmp_path):
     """A table that is named with its schema is one by that name."""
     database = postgresql.fresh_database("feed_test")
