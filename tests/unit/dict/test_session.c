@@ -465,6 +465,22 @@ START_TEST(transactions_side_by_side)
 }
 END_TEST
 
+/* Whoever takes lines waits with the next one until then. */
+START_TEST(what_is_being_committed)
+{
+	say("H3|2|0||test;B1|u;S1|priv/quota/storage|5");
+	ck_assert(!dict_session_commits(peer.session));
+	say("C1");
+	ck_assert(dict_session_commits(peer.session));
+	say("B2|;S2|shared/nothing|1;C2;B3|;C3"); /* refused, and nothing to do */
+	ck_assert(dict_session_commits(peer.session));
+	settle();
+	ck_assert(!dict_session_commits(peer.session));
+	say("B1|u;R1");
+	ck_assert(!dict_session_commits(peer.session));
+}
+END_TEST
+
 /* What is read after a commit was answered is what was written. */
 START_TEST(a_lookup_after_a_commit)
 {
@@ -653,6 +669,7 @@ static Suite *session_suite(void)
 	tcase_add_test(tcase, transactions);
 	tcase_add_test(tcase, transactions_of_the_oldest);
 	tcase_add_test(tcase, transactions_side_by_side);
+	tcase_add_test(tcase, what_is_being_committed);
 	tcase_add_test(tcase, a_lookup_after_a_commit);
 	tcase_add_test(tcase, commits_that_fail);
 	tcase_add_test(tcase, an_expiry);

@@ -310,8 +310,9 @@ START_TEST(what_is_not_there_is_not_incremented)
 	ground_start();
 	commit("u", "inc priv/quota/storage=1", NOT_FOUND, NULL);
 	ck_assert_str_eq(ground_ask("SELECT count(*) FROM quota"), "0");
-	/* Nothing else is done either: all or nothing. */
-	commit("u", "set shared/login/n=1;inc priv/quota/storage=1", NOT_FOUND, NULL);
+	/* Nothing else of it is done, either. */
+	commit("u", "set shared/login/n=1;inc priv/quota/storage=1;set shared/login/m=1", NOT_FOUND,
+		NULL);
 	ck_assert_str_eq(ground_ask("SELECT count(*) FROM login"), "0");
 	commit("u", "set priv/quota/storage=1;inc priv/quota/storage=1", FOUND, NULL);
 	commit("u", "inc priv/quota/storage=0", FOUND, NULL);
