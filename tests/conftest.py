@@ -49,9 +49,10 @@ def fresh_database(request):
 
 def pytest_terminal_summary(terminalreporter):
     """What tests have measured, by record_property("figures", text): a line each, which the runner prints."""
-    reports = [report for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])]
-    lines = [text for report in reports if report.when == "call"
-             for name, text in report.user_properties if name == "figures"]
+    # The report on a test's end has all that was recorded, be it by its fixtures.
+    ends = [report for some in terminalreporter.stats.values() for report in some
+            if getattr(report, "when", None) == "teardown"]
+    lines = [text for report in ends for name, text in report.user_properties if name == "figures"]
     if lines:
         terminalreporter.section("figures")
     for line in lines:

@@ -33,7 +33,7 @@ static void pool_suspect(struct pool *pool, struct ask *ask, uint64_t now)
 static uint64_t give_up_time(const struct connection *connection, uint64_t now)
 {
 	const struct pool *pool = connection->pool;
-	uint64_t deadline = connection->batch.deadline;
+	uint64_t deadline = connection->asks[0]->deadline;
 	uint64_t left = deadline > now ? deadline - now : 0;
 	unsigned given_up = connection->asks[0]->given_up;
 
@@ -55,6 +55,16 @@ static uint64_t give_up_time(const struct connection *connection, uint64_t now)
 
 static void connection_advance(struct connection *connection, enum progress progress, uint64_t now);
 
+/* The driver gives up before its asker does, so that there is time to hear of it. */
+static void begin_transaction(struct connection *connection, uint64_t idle, uint64_t now)
+{
+	uint64_t give_up_at = now + (uint64_t)connection->server.query_timeout;
+
+	if (connection->batch.deadline > give_up_at)
+		connection->batch.deadline = give_up_at;
+	transaction_start(connection, idle, now);
+}
+
 void connection_ask(struct connection *connection, struct line *line, uint64_t now)
 {
 	struct pool *pool = connection->pool;
@@ -72,7 +82,7 @@ void connection_ask(struct connection *connection, struct line *line, uint64_t n
 		connection->questions[i] = connection->asks[i]->question;
 	batch_clear(&connection->batch);
 	if (connection->asks[0]->transaction)
-		transaction_start(connection, idle);
+		begin_transaction(connection, idle, now);
 	connection->state = CONNECTION_ASKING;
 	connection->since = now;
 	connection->give_up_at = give_up_time(connection, now);

@@ -337,6 +337,7 @@ static void commit_answered(struct ask *ask, uint64_t now)
 static void commit_send(struct commit *commit, struct writer *writer, uint64_t now)
 {
 	size_t at = commit->changes->count; /* the place for what belongs to no statement */
+	const struct source_config *config = &commit->engine->catalog->sources[commit->source];
 
 	commit->transaction = (struct transaction){.questions = commit->questions,
 		.count = commit->count,
@@ -344,7 +345,7 @@ static void commit_send(struct commit *commit, struct writer *writer, uint64_t n
 	commit->ask = (struct ask){.question = {.statement = &transaction_statement,
 					   .rows = &commit->rows[at],
 					   .why = &commit->whys[at]},
-		.deadline = now + (uint64_t)writer->config.settings->query_timeout,
+		.deadline = now + (uint64_t)config->settings->query_timeout,
 		.done = commit_answered,
 		.transaction = &commit->transaction};
 	source_ask(&writer->source, &commit->ask, now);

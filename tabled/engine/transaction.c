@@ -51,14 +51,23 @@ static void put_step(struct connection *connection, enum transaction_step step)
 	}
 }
 
+/* Will the database give up by itself, and say so, well before nobody waits for it any more? */
+static bool can_be_told(const struct connection *connection, uint64_t now)
+{
+	uint64_t limit = (uint64_t)connection->server.query_timeout;
+
+	return now + limit + limit / 8 < connection->asks[0]->deadline;
+}
+
 /*
  * One statement commits itself, and saves two round trips. But on a connection that may be dead
- * already, nobody could tell whether it has: there it begins with BEGIN, which does no harm.
+ * already, or when there is no time to wait for its end, nobody could tell whether it has: there it
+ * begins with BEGIN, which does no harm.
  */
-void transaction_start(struct connection *connection, uint64_t idle)
+void transaction_start(struct connection *connection, uint64_t idle, uint64_t now)
 {
 	struct transaction *transaction = transaction_of(connection);
-	bool is_alone = transaction->count == 1 && idle < ALIVE_MS;
+	bool is_alone = transaction->count == 1 && idle < ALIVE_MS && can_be_told(connection, now);
 
 	transaction->at = 0;
 	put_step(connection, is_alone ? TRANSACTION_ALONE : TRANSACTION_BEGIN);
@@ -100,10 +109,10 @@ static bool retry_or_end(struct connection *connection, uint64_t now)
 	struct transaction *transaction = transaction_of(connection);
 
 	if (transaction->outcome != TRY_LATER || transaction->retries == RETRIES_MOST ||
-		now >= connection->asks[0]->deadline)
+		connection->retiring || now >= connection->asks[0]->deadline)
 		return end(connection, transaction->outcome, &transaction->why);
 	transaction->retries++;
-	transaction_start(connection, 0);
+	transaction_start(connection, 0, now);
 	return true;
 }
 

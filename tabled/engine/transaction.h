@@ -44,7 +44,7 @@ extern const struct statement transaction_statement;
  * For asking.c: puts the first step in the place of the question that the connection is to ask. It
  * was `idle` for so long (ms).
  */
-void transaction_start(struct connection *connection, uint64_t idle);
+void transaction_start(struct connection *connection, uint64_t idle, uint64_t now);
 
 /*
  * The step was answered. Returns whether there is another one to ask, which is in its place then;

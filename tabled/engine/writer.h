@@ -13,6 +13,7 @@ struct writer {
 	struct source source; /* takes asks with transactions: source_ask() … */
 	struct source_config config;
 	struct server_settings server;
+	struct source_settings settings; /* query_timeout: of one statement */
 };
 
 /*

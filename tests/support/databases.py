@@ -825,6 +825,13 @@ class FaultProxy:
         """Half of the next answer on each connection is passed, and then `how`."""
         self._tell("truncate", how)
 
+    def at(self, text, when, how="close", every=1):
+        """
+        Each so-manieth time that a client sends `text`, his connection ends: before the server gets it
+        (when="request"), or once it has answered, which the client does not get (when="reply").
+        """
+        self._tell("at", text, when, how, every)
+
     def delay(self, seconds):
         """Every byte takes so much longer, each way."""
         self._tell("delay", seconds)

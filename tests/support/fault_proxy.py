@@ -48,7 +48,8 @@ class Link:
         self.up = Direction(client, server, "to_server")
         self.down = Direction(server, client, "to_client")
         self.is_connected = False
-        self.is_silent = False      # by cut() or truncate()
+        self.is_silent = False      # by cut(), truncate() or at()
+        self.waits_for_reply = False  # to lose it: by at()
 
     def end(self, by_reset):
         for one in (self.client, self.server):
@@ -64,6 +65,7 @@ class Proxy:
     def __init__(self, port, target):
         self.port, self.target = port, target
         self.mode, self.how, self.seconds, self.limit = "pass", "close", 0.0, 0
+        self.text, self.when, self.every, self.seen = b"", "request", 1, 0
         self.selector = selectors.DefaultSelector()
         self.links = set()
         self.fillers = []
@@ -150,6 +152,9 @@ class Proxy:
             self.how, = arguments
         elif command == "delay":
             self.seconds, = arguments
+        elif command == "at":
+            text, self.when, self.how, self.every = arguments
+            self.text, self.seen = text.encode(), 0
         self.change_listener(was)
         for link in list(self.links):
             self.change_link(link)
@@ -173,7 +178,7 @@ class Proxy:
 
     def arm(self, link):
         """A new fault is in force, and none of before."""
-        link.is_silent = False
+        link.is_silent = link.waits_for_reply = False
         link.down.left = self.limit if self.mode == "cut" else None
 
     # --- Links
@@ -202,8 +207,7 @@ class Proxy:
             if not link.is_connected and not self.finish_connect(link):
                 return
             for direction in (link.up, link.down):
-                self.receive(link, direction)
-                if not self.deliver(link, direction):
+                if not self.receive(link, direction) or not self.deliver(link, direction):
                     return
         except OSError as error:
             # What one side did to us, the other shall see.
@@ -227,17 +231,34 @@ class Proxy:
         return True
 
     def receive(self, link, direction):
+        """Takes what there is; False if that was the end of the link."""
         while not direction.at_end and direction.size < FULL:
             try:
                 data = direction.source.recv(CHUNK)
             except BlockingIOError:
-                return
+                return True
             direction.at_end = not data
             if not data:
-                return
+                return True
+            if self.is_to_be_lost(link, direction, data):
+                self.end(link, self.how, is_fault=True)
+                return False
             if direction is link.down and self.mode == "truncate" and direction.left is None:
                 direction.left = direction.size + len(data) // 2
             direction.put(data, time.monotonic() + self.seconds)
+        return True
+
+    def is_to_be_lost(self, link, direction, data):
+        """Is it what at() has named, or the answer to that?"""
+        if direction is link.down:
+            return link.waits_for_reply
+        if self.mode != "at" or self.text not in data:
+            return False
+        self.seen += 1
+        if self.seen % self.every:
+            return False
+        link.waits_for_reply = self.when == "reply"
+        return self.when == "request"
 
     def deliver(self, link, direction):
         """Passes what is due; False if that was the end of the link."""
