@@ -6,6 +6,7 @@ is there, what was answered "failed" is not, and nothing is done twice: see supp
 
 import contextlib
 import itertools
+import os
 import random
 import threading
 import time
@@ -13,9 +14,10 @@ import time
 import pytest
 
 from support import ledger as ledgers
-from support.client import LEAN, MEGABYTE, DictClient, DictError, memory, wait_until
+from support.client import (CONTROL_LISTENER, DICT, LEAN, MEGABYTE, DictClient, DictError, listener_status, memory,
+                            wait_until)
 from support.daemon import Daemon
-from support.databases import FaultProxy, MariaDB, PostgreSQL, Sqlite
+from support.databases import DatabaseError, FaultProxy, MariaDB, PgBouncer, PostgreSQL, Sqlite
 from support.holders import row_lock
 from support.ledger import EndOfConnection, Ledger, PatientClient, Writers, write
 
@@ -31,9 +33,9 @@ class Site:
         self.database, self.kind = database, database.kind
         self.ledger = Ledger(database)
 
-    def source(self, where=None, options=""):
+    def source(self, where, seconds):
         """The section of the configuration; `where` is the server, or a proxy before it."""
-        options = f'query_timeout = "{QUERY_SECONDS}s"  {options}'
+        options = f'query_timeout = "{seconds}s"'
         if self.kind == "sqlite":
             return self.database.tabled_source(options)
         where = where or self.database
@@ -41,8 +43,8 @@ class Site:
                 f'user = {self.database.user}  password = "{self.database.password}"  connect_timeout = "1s"  '
                 f'{options} }}\n')
 
-    def config(self, where=None, options="", workers=4):
-        return f"workers = {workers}\n" + self.source(where, options) + ledgers.DICTIONARY
+    def config(self, where=None, workers=4, seconds=QUERY_SECONDS):
+        return f"workers = {workers}\n" + self.source(where, seconds) + ledgers.DICTIONARY
 
 
 @pytest.fixture(scope="module", params=[*SERVERS, "sqlite"])
@@ -136,6 +138,76 @@ def test_connections_lost_in_silence(site, kind, pause):
         proxy.reset()
         proxy.pass_on()
         assert write(client, site.ledger, kind, chance) == "O", site.ledger.why
+
+
+@servers_only
+def test_killed_in_the_middle(site):
+    """A part of it is done when it meets a lock, and then the server is gone: nothing is left of it."""
+    with Daemon(site.config(workers=1)) as daemon, DictClient(daemon, "demo") as client:
+        with row_lock(site.database, "twin", "r0"):
+            killer = threading.Timer(QUERY_SECONDS / 4, site.database.kill)
+            killer.start()
+            assert write(client, site.ledger, "p", AlwaysFirst()) == "F", site.ledger.why
+            killer.join()
+        site.database.start()
+        eventually_works(lambda: client.lookup("shared/tally/r1"))
+        eventually_works(lambda: client_sets(client))
+        assert write(client, site.ledger, "p", AlwaysFirst()) == "O", site.ledger.why
+    site.database.execute("DELETE FROM entry WHERE name = 'again'")
+
+
+@servers_only
+def test_frozen(site):
+    """It hangs, and goes on later, with what it had in its hands."""
+    with Daemon(site.config()) as daemon, Writers(daemon, site.ledger, kinds="pkt") as writers:
+        for _ in range(3):
+            writers.wait_for("O")
+            site.database.pause()
+            time.sleep(QUERY_SECONDS + 0.5)
+            site.database.resume()
+        writers.wait_for("O")
+
+
+@pytest.mark.parametrize("any_site", ["pgsql"], indirect=True)
+def test_pooler(site):
+    """In transaction mode; it and the server behind it are killed."""
+    if PgBouncer.why_not():
+        pytest.skip(PgBouncer.why_not())
+    with PgBouncer(site.database) as pooler, Daemon(site.config(pooler)) as daemon, \
+            Writers(daemon, site.ledger, kinds="pkt") as writers:
+        writers.wait_for("O")
+        pooler.kill()
+        time.sleep(0.3)
+        pooler.start()
+        writers.wait_for("O")
+        site.database.restart("immediate")
+        writers.wait_for("O")
+
+
+# An administrator ends queries and connections.
+
+def end_some(server, what):
+    """All of the queries, or of the connections, that tabled has just now."""
+    if server.kind == "pgsql":
+        server.execute(f"SELECT pg_{'cancel' if what == 'queries' else 'terminate'}_backend(pid) "
+                       f"FROM pg_stat_activity WHERE usename = '{server.user}'", server.own_database)
+        return
+    ids = server.execute(f"SELECT id FROM information_schema.processlist WHERE user = '{server.user}'",
+                         server.own_database).split()
+    word = "QUERY" if what == "queries" else "CONNECTION"
+    for one in ids:
+        with contextlib.suppress(DatabaseError):  # it may have gone by itself
+            server.execute(f"KILL {word} {one}", server.own_database)
+
+
+@servers_only
+@pytest.mark.parametrize("what", ["queries", "connections"])
+def test_ended_by_an_administrator(site, what):
+    with Daemon(site.config()) as daemon, Writers(daemon, site.ledger, kinds="pkt", pause=0) as writers:
+        writers.wait_for("O")
+        for _ in range(30):
+            end_some(site.database, what)
+        writers.wait_for("O")
 
 
 # Connections end, at each step.
@@ -636,6 +708,62 @@ def test_no_right_to_write(site, kind):
     assert all("denied" in why for why in site.ledger.why), site.ledger.why
 
 
+def test_sqlite_may_not_be_written_to():
+    """F with what would be right; lookups go on, and so do writes once it may."""
+    if os.geteuid():
+        pytest.skip("only root can start tabled as somebody who may not write")
+    daemon = Daemon("")
+    daemon.directory.chmod(0o755)
+    daemon.path("db").mkdir()
+    site = Site(Sqlite(daemon.path("db") / "mail.db"))
+    daemon.write_config('user = "nobody"\n' + site.config(workers=1))
+    with daemon, DictClient(daemon, "demo") as client:
+        for kind in "ptp":
+            assert write(client, site.ledger, kind, random.Random(1)) == "F"
+            assert client.lookup("shared/tally/r0") == "0"
+        assert all("needs to write" in why for why in site.ledger.why), site.ledger.why
+        daemon.path("db").chmod(0o777)
+        (daemon.path("db") / "mail.db").chmod(0o666)
+        eventually_works(lambda: client_sets(client))
+        assert write(client, site.ledger, "p", random.Random(1)) == "O"
+        site.database.execute("DELETE FROM entry WHERE name = 'again'")
+        site.ledger.check()
+
+
+def test_row_missing(site):
+    """An increment that meets no row undoes what came before it."""
+    with Daemon(site.config(workers=1)) as daemon, DictClient(daemon, "demo") as client:
+        for keys in (["tally/r0", "twin/none"], ["twin/none", "tally/r0"], ["tally/none"]):
+            name = site.ledger.name("p")
+            transaction = client.begin()
+            client.set(transaction, f"shared/entry/{name}", "r0")
+            for key in keys:
+                client.inc(transaction, f"shared/{key}", 1)
+            assert not client.commit(transaction)
+            site.ledger.note(name, "F")
+
+
+@pytest.mark.parametrize("any_site", ["pgsql"], indirect=True)
+def test_constraint_that_is_checked_at_commit(site):
+    """COMMIT itself fails: F, for a transaction and for a statement that commits itself."""
+    site.database.execute("ALTER TABLE entry ADD CONSTRAINT once UNIQUE (value) DEFERRABLE INITIALLY DEFERRED;")
+    try:
+        with Daemon(site.config(workers=1)) as daemon, DictClient(daemon, "demo") as client:
+            commit = send_set(client, "shared/entry/one", "same")
+            assert client.commit_result(*commit)
+            for other in ([], [("shared/entry/third", "another")], []):
+                transaction = client.begin()
+                client.set(transaction, "shared/entry/two", "same")
+                for key, value in other:
+                    client.set(transaction, key, value)
+                with pytest.raises(DictError, match="duplicate key") as error:
+                    client.commit(transaction)
+                assert not error.value.unsure
+                assert site.ledger.entries() == {"one": "same"}
+    finally:
+        site.database.execute("ALTER TABLE entry DROP CONSTRAINT once; DELETE FROM entry;")
+
+
 # Many at random.
 
 COMING_SECONDS = 20
@@ -656,7 +784,8 @@ def test_many_come_and_go(site):
                 errors.append(repr(error))
                 return
 
-    with Daemon(site.config(), environment=LEAN) as daemon:
+    # Patience: a file has one writer at a time, and the disk may have others to serve.
+    with Daemon(site.config(seconds=20) + CONTROL_LISTENER % "", environment=LEAN) as daemon:
         threads = [threading.Thread(target=live, args=(daemon, n)) for n in range(200)]
         for thread in threads:
             thread.start()
@@ -666,14 +795,9 @@ def test_many_come_and_go(site):
             thread.join()
         with DictClient(daemon, "demo") as client:
             assert write(client, site.ledger, "p", random.Random(1)) == "O", site.ledger.why
-        wait_until(lambda: listener_count(daemon) <= 1, "all have gone")
+        wait_until(lambda: not listener_status(daemon, DICT)["connections"], "all have gone")
     assert not errors, errors[:3]
-    assert not site.ledger.counts()["W"], site.ledger.why
-
-
-def listener_count(daemon):
-    with open(f"/proc/{daemon.process.pid}/net/unix", encoding="ascii") as lines:
-        return sum(line.rstrip().endswith(str(daemon.path("dict"))) for line in lines) - 1
+    assert not set(site.ledger.counts()) - {"O", "X"}, site.ledger.why
 
 
 def visit(daemon, site, chance):
