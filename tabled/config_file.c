@@ -329,6 +329,18 @@ static void file_named(struct config *config, struct config_section *section)
 	}
 }
 
+static struct listener_config listener_of(const struct config_section *section)
+{
+	const struct proto *proto = section->kind.proto;
+	const struct listener_map_settings *map = section->values[1];
+	const struct listener_dictionary_settings *dictionaries = section->values[1];
+
+	return (struct listener_config){.proto = proto,
+		.settings = section->values[0],
+		.map = proto->kind == PROTO_ONE_MAP ? map->map : NULL,
+		.dictionaries = proto->kind == PROTO_SESSION ? &dictionaries->dictionaries : NULL};
+}
+
 /* Passes a section's values on to where they belong. */
 static int file_section(struct reader *reader, struct config_section *section)
 {
@@ -347,10 +359,7 @@ static int file_section(struct reader *reader, struct config_section *section)
 			kind->backend, section->values[1], section->values[0],
 			kind->backend->is_server ? section->values[2] : NULL};
 	} else if (kind->proto) {
-		const struct listener_map_settings *map = section->values[1];
-
-		config->listeners[config->listener_count++] = (struct listener_config){
-			kind->proto, section->values[0], map ? map->map : NULL};
+		config->listeners[config->listener_count++] = listener_of(section);
 	} else if (kind->is_single) {
 		if (config->cache)
 			return blame(reader, section->line, "there is a cache section already");
@@ -534,6 +543,24 @@ static int check_listener(struct reader *reader, const struct listener_config *l
 	return 0;
 }
 
+static int check_dictionaries(struct reader *reader, const struct listener_config *listener)
+{
+	const struct config *config = reader->config;
+	const struct text_list *names = listener->dictionaries;
+	struct error why;
+
+	for (size_t i = 0; names && i < names->count; i++) {
+		if (catalog_find_dictionary(config->catalog, slice_str(names->items[i])))
+			continue;
+		error_set(&why, "dictionaries: there is no dictionary \"%s\"", names->items[i]);
+		return blame(reader,
+			config_line_of(
+				config_section_of(config, listener->settings), "dictionaries"),
+			why.text);
+	}
+	return 0;
+}
+
 static int check_all(struct reader *reader)
 {
 	if (compile_catalog(reader) < 0)
@@ -543,7 +570,8 @@ static int check_all(struct reader *reader)
 			    "\"unix:/var/spool/postfix/private/tabled\" }",
 			reader->path);
 	for (size_t i = 0; i < reader->config->listener_count; i++)
-		if (check_listener(reader, &reader->config->listeners[i]) < 0)
+		if (check_listener(reader, &reader->config->listeners[i]) < 0 ||
+			check_dictionaries(reader, &reader->config->listeners[i]) < 0)
 			return -1;
 	return 0;
 }

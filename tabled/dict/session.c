@@ -437,10 +437,20 @@ static int run_in_transaction(const struct call *call)
 	}
 }
 
-static void list_dictionaries(const struct catalog *catalog, struct buf *out)
+static bool may_name(const struct dict_session *session, const char *name)
+{
+	const struct text_list *allowed = session->client->dictionaries;
+
+	return !allowed->count || text_list_has(allowed, name);
+}
+
+static void list_dictionaries(
+	const struct dict_session *session, const struct catalog *catalog, struct buf *out)
 {
 	for (size_t i = 0; i < catalog->dictionary_count; i++)
-		buf_add_format(out, "%s%s", i ? ", " : "", catalog->dictionaries[i].name);
+		if (may_name(session, catalog->dictionaries[i].name))
+			buf_add_format(
+				out, "%s%s", out->size ? ", " : "", catalog->dictionaries[i].name);
 }
 
 static const struct dictionary *find_dictionary(
@@ -450,10 +460,10 @@ static const struct dictionary *find_dictionary(
 	const struct dictionary *found = catalog_find_dictionary(catalog, slice_str(session->name));
 	struct buf names = {0};
 
-	if (found)
+	if (found && may_name(session, session->name))
 		return found;
-	list_dictionaries(catalog, &names);
-	error_set(why, "there is no dictionary \"%s\"; these exist: %s", session->name,
+	list_dictionaries(session, catalog, &names);
+	error_set(why, "there is no dictionary \"%s\" here; these are: %s", session->name,
 		buf_string(&names));
 	buf_finish(&names);
 	return NULL;

@@ -16,6 +16,8 @@
 
 /* The connection, as the session needs it. Outlives the session, until dict_session_leave(). */
 struct dict_client {
+	/* The dictionaries that he may name; empty: all. */
+	const struct text_list *dictionaries;
 	/* Where replies are added. */
 	struct buf *out;
 	/* Some were, outside of dict_session_line() and dict_session_resume(). */

@@ -305,8 +305,17 @@ static void reply_failed(struct commit *commit, enum status status, const char *
 	reply(commit, status, why);
 }
 
+/*
+ * Of other configurations it is not known what their answers depend on: of one that comes into use
+ * just now, and of one of before, whose answers would be good again after a further reload.
+ */
 static void purge(const struct commit *commit)
 {
+	const struct engine *engine = commit->engine;
+	const char *source = engine->catalog->sources[commit->source].name;
+
+	cache_purge_others(engine->cache, cache_origin(engine->cache, source), engine->spaces,
+		engine->catalog->table_count);
 	for (size_t i = 0; i < commit->changes->count; i++)
 		dictionary_purge(commit->engine, &commit->changes->items[i].place);
 }

@@ -274,7 +274,8 @@ static void conn_converse(struct conn *conn, char *line, size_t size)
 
 static void conn_start_session(struct conn *conn)
 {
-	conn->dict = (struct dict_client){&conn->out, on_replies, has_no_room};
+	conn->dict = (struct dict_client){
+		&conn->listener->dictionaries, &conn->out, on_replies, has_no_room};
 	conn->session = dict_session_create(&conn->dict);
 }
 

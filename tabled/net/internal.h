@@ -85,8 +85,9 @@ struct listener {
 	char *address;     /* owned; as written in the configuration */
 	/* Copies of the options: clients may outlive the configuration. */
 	const struct proto *proto;
-	char *map;           /* owned */
-	char *owner, *group; /* owned */
+	char *map;                     /* owned */
+	struct text_list dictionaries; /* owned; empty: all */
+	char *owner, *group;           /* owned */
 	mode_t mode;
 	int64_t max_connections, idle_timeout, request_timeout;
 	struct conn *conns;  /* list */

@@ -56,6 +56,7 @@ static void begin(void)
 	ground_key("shared/userdb/$user", "map=users;format=json;iterate=SELECT name FROM users");
 	ground_key("shared/home/$user", "map=users");
 	ground_key("shared/below/fake/$x", "map=fakes;iterate=b");
+	ground_key("shared/read-only/fake/$x", "source=fake;table=t;value_field=v;fields=x = $x");
 	ground_key("shared/blob/$guid", "source=mail;table=meta;value_field=guid;fields=guid = "
 					"$guid:hexblob;value_type=hexblob");
 }
@@ -360,6 +361,16 @@ START_TEST(changes_that_are_refused)
 	ck_assert_str_eq(ground_ask("SELECT count(*) FROM login"), "0");
 	assert_contains(log_captured(&ground.capture), "dictionary=test: a transaction has failed");
 	ck_assert_uint_eq(ground.poller.opened, 0);
+}
+END_TEST
+
+/* There is nobody who could. */
+START_TEST(changes_of_what_cannot_be_written)
+{
+	ground_start();
+	commit("", "set shared/read-only/fake/x=1", BROKEN,
+		"source fake can't be written to: it is one of fake");
+	ck_assert_uint_eq(fake.started, 0);
 }
 END_TEST
 
@@ -974,6 +985,7 @@ static Suite *dictionary_work_suite(void)
 	tcase_add_test(tcase, what_is_not_there_is_not_incremented);
 	tcase_add_test(tcase, an_expiry);
 	tcase_add_loop_test(tcase, changes_that_are_refused, 0, COUNT(refusals));
+	tcase_add_test(tcase, changes_of_what_cannot_be_written);
 	tcase_add_test(tcase, changes_that_are_too_many);
 	tcase_add_test(tcase, a_statement_fails);
 	tcase_add_test(tcase, somebody_holds_the_lock);
