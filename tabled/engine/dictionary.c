@@ -43,8 +43,8 @@ const struct setting key_setting_table[] = {
 	{.name = "stale_ttl", .type = SETTING_DURATION, .offset = FIELD(stale_ttl), .fallback = "1d",
 	 .help = "Of a table: for so long after its ttl a value may be given if the source can't be asked. 0: never."},
 	{.name = "cache", .type = SETTING_CHOICE, .offset = FIELD(cache), .fallback = "auto", .choices = "auto|no|yes",
-	 .help = "Of a table: whether values are kept at all. auto: yes, unless its names speak of a password. Those of "
-		 "maps are kept as the map says, but never by themselves if its query speaks of a password."},
+	 .help = "Of a table: whether values are kept at all. auto: yes, unless its names or the key's speak of a "
+		 "password. Those of maps are kept as the map says, but not by themselves where they may be passwords."},
 	{0}
 };
 #undef FIELD

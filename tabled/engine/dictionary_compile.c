@@ -76,10 +76,19 @@ static void make_settings(struct compiler *compiler)
 	own->cache = key->table.expire_field ? CHOICE_NO : compiler->settings->cache;
 }
 
-/* An answer of who may log in by what must not be kept by oversight. */
-static bool speaks_of_passwords(const char *query)
+static bool speaks_of_passwords(const char *text)
 {
-	return strcasestr(query, "pass") || strcasestr(query, "secret");
+	return strcasestr(text, "pass") || strcasestr(text, "secret");
+}
+
+/*
+ * An answer of who may log in by what must not be kept by oversight. An object of all columns there
+ * are, whatever their names, may be one, too.
+ */
+static bool may_be_password(const struct compiler *compiler, const char *query)
+{
+	return speaks_of_passwords(compiler->key->pattern.text) || speaks_of_passwords(query) ||
+	       (compiler->settings->format == FORMAT_JSON && strchr(query, '*'));
 }
 
 static void make_lookup(struct compiler *compiler, const struct source_config *source)
@@ -98,7 +107,7 @@ static void make_lookup(struct compiler *compiler, const struct source_config *s
 		.settings = &key->own_settings};
 	table->query.statement = *statement_writer_end(&key->lookup, kind, 0);
 	key->query = memory_copy_string(table->query.statement.text);
-	table->is_secret = speaks_of_passwords(key->query);
+	table->is_secret = may_be_password(compiler, key->query);
 	make_settings(compiler);
 	table->domain = &key->own_settings.domain;
 	init_reads(compiler, table);
@@ -140,7 +149,7 @@ static int copy_tables(struct compiler *compiler, const struct map *map)
 		}
 		table->shape = compiler->settings->format == FORMAT_JSON ? SHAPE_JSON : SHAPE_TEXT;
 		table->query.statement.named = table->shape == SHAPE_JSON;
-		table->is_secret = speaks_of_passwords(from->settings->query);
+		table->is_secret = may_be_password(compiler, from->settings->query);
 		table_is_added(compiler, table);
 	}
 	return 0;

@@ -312,6 +312,10 @@ static const struct {
 	{"PassWd '%s'", "auto", "map=m", false},
 	{"a_secret '%s'", "auto", "map=m", false},
 	{"password '%s'", "no", "map=m", false},
+	/* All columns there are, by their names. */
+	{"SELECT * FROM t WHERE a = '%s'", "auto", "map=m;format=json", false},
+	{"SELECT * FROM t WHERE a = '%s'", "yes", "map=m;format=json", true},
+	{"SELECT * FROM t WHERE a = '%s'", "auto", "map=m", true},
 	/* Somebody has written that it is to be kept. */
 	{"password '%s'", "yes", "map=m", true},
 	{"password '%s'", "yes", "map=m;format=json", true},
@@ -337,6 +341,21 @@ START_TEST(what_is_kept)
 	add_key("shared/$a", cached[_i].options);
 	key = &compile()->keys[0];
 	ck_assert_int_eq(key->map->rules[0].kept, cached[_i].kept);
+}
+END_TEST
+
+/* The key may say it where its query does not. */
+START_TEST(what_is_not_kept_for_its_key)
+{
+	const struct dictionary *dictionary;
+
+	setup_map(&setup, "m", "mail", "a '%s'");
+	add_key("shared/passdb/$a", "map=m");
+	add_key("shared/secrets/$a", TABLE);
+	dictionary = compile();
+	for (size_t i = 0; i < 2; i++)
+		ck_assert(!dictionary->keys[i].map->rules[0].kept);
+	ck_assert(catalog_find(setup.catalog, slice_str("m"))->rules[0].kept);
 }
 END_TEST
 
@@ -383,13 +402,15 @@ START_TEST(what_never_gets_into_a_file)
 	add_key("shared/b/$a", "map=other");
 	add_key("shared/c/$a", TABLE);
 	add_key("shared/d/$a", "source=mail;table=t;value_field=password;fields=a = $a;cache=yes");
+	/* It is one of those that a map of passwords is made of. */
+	add_key("shared/e/$a", "map=plain");
 	table = compile()->keys[0].map->tables[0];
 	ck_assert(!table_is_secret(table));
 	ck_assert(catalog_is_secret(setup.catalog, table));
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		ck_assert_int_eq(catalog_is_secret(setup.catalog,
 					 setup.catalog->dictionaries[0].keys[i].map->tables[0]),
-			i == 0 || i == 3);
+			i == 0 || i == 3 || i == 4);
 }
 END_TEST
 
@@ -578,6 +599,7 @@ static Suite *dictionary_suite(void)
 	tcase_add_loop_test(tcase, mistake, 0, COUNT(mistakes));
 	tcase_add_loop_test(tcase, what_is_kept, 0, COUNT(cached));
 	tcase_add_loop_test(tcase, what_is_kept_of_several, 0, COUNT(composite));
+	tcase_add_test(tcase, what_is_not_kept_for_its_key);
 	tcase_add_test(tcase, what_never_gets_into_a_file);
 	tcase_add_loop_test(tcase, forms_of_a_key, 0, COUNT(forms));
 	tcase_add_test(tcase, a_form_of_nothing);
