@@ -34,31 +34,30 @@ static void table_is_added(struct compiler *compiler, struct table *table)
 	table->query.statement.id = compiler->catalog->table_count++;
 }
 
-static const char *column_of(const struct dictionary_table *table)
-{
-	return table->field_count ? table->fields[0].name : table->username_field;
-}
-
-/* By one column alone it can be told which value a changed row is of. */
+/*
+ * By one column alone it can be told which value a changed row is of: if that is text, since
+ * numbers and the like have other spellings in keys than in the database.
+ */
 static void init_reads(struct compiler *compiler, struct table *table)
 {
-	struct dictionary_key *key = compiler->key;
+	const struct dictionary_table *own = &compiler->key->table;
+	const struct dialect *dialect = table->backend->dialect;
+	const char *column = dictionary_text_column(own);
+	struct text_list list = {(char *[]){compiler->settings->table}, 1};
 	struct buf query = {0};
 
-	if (dictionary_key_parts(key) == 1) {
-		buf_add_string(&query, "SELECT ");
-		dictionary_sql_name(key->table.values[0].name, table->backend->dialect, &query);
-		buf_add_string(&query, " FROM ");
-		dictionary_sql_name(key->table.name, table->backend->dialect, &query);
-		buf_add_string(&query, " WHERE ");
-		dictionary_sql_name(column_of(&key->table), table->backend->dialect, &query);
-		buf_add_string(&query, " = '%s'");
-		reads_init(&table->reads, buf_string(&query), table->backend->dialect);
-	} else {
-		struct text_list list = {(char *[]){compiler->settings->table}, 1};
-
-		reads_init_tables(&table->reads, &list, table->backend->dialect);
+	if (!column) {
+		reads_init_tables(&table->reads, &list, dialect);
+		return;
 	}
+	buf_add_string(&query, "SELECT ");
+	dictionary_sql_name(own->values[0].name, dialect, &query);
+	buf_add_string(&query, " FROM ");
+	dictionary_sql_name(own->name, dialect, &query);
+	buf_add_string(&query, " WHERE ");
+	dictionary_sql_name(column, dialect, &query);
+	buf_add_string(&query, " = '%s'");
+	reads_init(&table->reads, buf_string(&query), dialect);
 	buf_finish(&query);
 }
 

@@ -248,8 +248,7 @@ static void write_values(struct statement_writer *writer, const struct dictionar
 	}
 }
 
-/* The column by which a row is known, if it is a single one, and of text; else NULL. */
-static const char *only_column(const struct dictionary_table *table)
+const char *dictionary_text_column(const struct dictionary_table *table)
 {
 	if (table->field_count + table->is_private != 1)
 		return NULL;
@@ -279,7 +278,7 @@ enum statement_kind dictionary_sql_lookup(
 {
 	const struct dictionary_row row = {.table = table};
 	struct conditions conditions = {writer, false};
-	const char *column = only_column(table);
+	const char *column = dictionary_text_column(table);
 
 	if (sql_is_mysql(writer->dialect) && column) {
 		write_lookup_of_keys(writer, table, column);

@@ -42,6 +42,9 @@ int dictionary_check_value(
  */
 void dictionary_sql_name(const char *name, const struct dialect *dialect, struct buf *out);
 
+/* The column by which a row is known, if it is a single one, and of text; else NULL. Borrowed. */
+const char *dictionary_text_column(const struct dictionary_table *table);
+
 /* The row that is meant: a value for each field of its table, and the user of a private key. */
 struct dictionary_row {
 	const struct dictionary_table *table;
