@@ -29,7 +29,8 @@ struct dictionary_iteration {
 	size_t row;                  /* the next of the page */
 	uint64_t limit, asked_limit; /* rows of a page; of the one that was asked for */
 	bool is_last;                /* page of the key */
-	struct buf last;             /* the cells by which the next page goes on */
+	bool has_begun;              /* the key has had a page with rows */
+	struct buf last;             /* the cells of its last row, by which the next page goes on */
 	struct buf row_key, row_values;
 	bool has_met, is_over, is_left;
 	bool is_out;        /* a page is asked for … */
@@ -144,7 +145,7 @@ static bool find_key(struct dictionary_iteration *iteration, struct slice path)
 			continue;
 		iteration->asked = key;
 		iteration->has_met = true;
-		buf_clear(&iteration->last);
+		iteration->has_begun = false;
 		return true;
 	}
 	return false;
@@ -224,10 +225,10 @@ static void ask_page(struct dictionary_iteration *iteration, uint64_t now)
 
 	iteration->asked_limit =
 		iteration->limit < iteration->left ? iteration->limit : iteration->left;
-	if (iteration->last.size)
+	if (iteration->has_begun)
 		dictionary_form_split(
 			buf_slice(&iteration->last), unknown_fields(iteration), after);
-	write_page(iteration, iteration->last.size ? after : NULL);
+	write_page(iteration, iteration->has_begun ? after : NULL);
 	statement = statement_writer_end(
 		&iteration->writer, STATEMENT_ONCE, iteration->engine->catalog->table_count);
 	rows_clear(&iteration->rows);
@@ -249,6 +250,7 @@ static void note_last(struct dictionary_iteration *iteration)
 {
 	size_t count = unknown_fields(iteration);
 
+	iteration->has_begun = true;
 	buf_clear(&iteration->last);
 	for (size_t i = 0; i < count; i++) {
 		struct slice cell = rows_cell(&iteration->rows, iteration->rows.count - 1, i);
