@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct dict_peer {
-	struct dict_client client; /* the first, so that a call finds its peer */
+	struct dict_client client;     /* the first, so that a call finds its peer */
 	struct text_list dictionaries; /* that it may name; empty: all */
 	struct dict_session *session;
 	struct buf out;
