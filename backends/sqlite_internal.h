@@ -42,6 +42,9 @@ extern const struct dialect sqlite_dialect;
 
 /* sqlite_open.c */
 
+/* Makes the file, if there is none or an empty one. Returns -1 with `why`. */
+int sqlite_create(const void *config, struct error *why);
+
 /* Opens; it is to be closed whatever comes of it. A query is interrupted at handle->deadline. */
 int sqlite_handle_open(struct sqlite_handle *handle, const struct sqlite_config *config,
 	bool for_writing, struct error *why);

@@ -4,8 +4,11 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Pages that a handle keeps at most: SQLite's own default is 2 MB, less than the upper levels of a
  * big index. */
@@ -238,4 +241,50 @@ void sqlite_handle_note(struct sqlite_handle *handle)
 		handle->file = file;
 		handle->asked = true;
 	}
+}
+
+/*
+ * Not for others to read, since it will hold passwords; and when root makes it, it is for whom the
+ * directory is, or tabled could not open it.
+ */
+static int make_file(const char *path, struct error *why)
+{
+	char *copy = memory_copy_string(path);
+	struct stat directory;
+	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0640), result = -1;
+
+	if (fd < 0)
+		error_set(why, "%s: %s", path, strerror(errno));
+	else if (stat(dirname(copy), &directory) < 0 ||
+		 (geteuid() == 0 && fchown(fd, directory.st_uid, directory.st_gid) < 0))
+		error_set(why, "%s: its owner can't be set: %s", path, strerror(errno));
+	else
+		result = 0;
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return result;
+}
+
+/* A file of no bytes is no database to us: so it gets its header. */
+int sqlite_create(const void *opaque, struct error *why)
+{
+	const struct sqlite_config *config = opaque;
+	struct sqlite_handle handle = {0};
+	struct stat file;
+	int code, result;
+
+	if (stat(config->path, &file) == 0 && file.st_size)
+		return 0;
+	if (make_file(config->path, why) < 0)
+		return -1;
+	result = sqlite_handle_open(&handle, config, true, why);
+	if (result == 0) {
+		handle.deadline = UINT64_MAX;
+		code = sqlite3_exec(handle.db, "PRAGMA user_version = 1", NULL, NULL, NULL);
+		if (code != SQLITE_OK)
+			result = sqlite_explain(&handle, code, why);
+	}
+	sqlite_handle_close(&handle);
+	return result;
 }
