@@ -31,7 +31,7 @@ struct sqlite_handle {
 	sqlite3 *db;
 	struct stat file;                  /* as it was seen last, to see what SQLite would not */
 	char version[SQLITE_VERSION_SIZE]; /* from its header, then */
-	bool asked;                        /* pages of the file may be kept */
+	bool asked;                        /* both are known, and pages of it may be kept */
 	bool for_writing;
 	bool damaged;      /* a page could not be read: the next batch gets a new handle */
 	uint64_t deadline; /* of the batch that runs, ms */

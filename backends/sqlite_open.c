@@ -165,15 +165,33 @@ void sqlite_handle_close(struct sqlite_handle *handle)
 	handle->db = NULL;
 }
 
-/* By SQLite's own descriptor, since closing another one would give up its locks. */
-static void read_version(const struct sqlite_handle *handle, char version[SQLITE_VERSION_SIZE])
+/* SQLite's own descriptor, since closing another one would give up its locks. NULL if there is
+ * none. */
+static sqlite3_file *own_file(const struct sqlite_handle *handle)
 {
 	sqlite3_file *file = NULL;
 
-	memset(version, 0, SQLITE_VERSION_SIZE);
 	sqlite3_file_control(handle->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-	if (file && file->pMethods)
+	return file && file->pMethods ? file : NULL;
+}
+
+static void read_version(const struct sqlite_handle *handle, char version[SQLITE_VERSION_SIZE])
+{
+	sqlite3_file *file = own_file(handle);
+
+	memset(version, 0, SQLITE_VERSION_SIZE);
+	if (file)
 		file->pMethods->xRead(file, version, SQLITE_VERSION_SIZE, SQLITE_VERSION_AT);
+}
+
+/* Whether somebody is in the middle of writing to the file; in WAL mode nobody does without a
+ * checkpoint. */
+static bool is_being_written(const struct sqlite_handle *handle)
+{
+	sqlite3_file *file = own_file(handle);
+	int held = 0;
+
+	return file && file->pMethods->xCheckReservedLock(file, &held) == SQLITE_OK && held;
 }
 
 static bool is_same_file(const struct stat *old, const struct stat *new)
@@ -194,9 +212,25 @@ static bool is_wal(const char version[SQLITE_VERSION_SIZE])
 }
 
 /*
+ * Keeps how the file looks, with the version that was read before. Not while somebody writes: his
+ * last pages would come after the version that says so, and look like a copy over the file.
+ */
+static void remember(struct sqlite_handle *handle, const char version[SQLITE_VERSION_SIZE])
+{
+	struct stat file;
+
+	memcpy(handle->version, version, SQLITE_VERSION_SIZE);
+	handle->asked = !is_being_written(handle) && stat(handle->config->path, &file) == 0 &&
+			is_same_file(&handle->file, &file);
+	if (handle->asked)
+		handle->file = file;
+}
+
+/*
  * Was something copied over the file? SQLite trusts the pages that it keeps as long as the header
  * says that nothing has changed, and a backup's header may well say so. In WAL mode it does so at
- * any checkpoint: then the pages are let go of, which is right whatever has happened.
+ * any checkpoint: then the pages are let go of, which is right whatever has happened. Otherwise
+ * it may be a writer whose new version is still to come.
  */
 static int check_content(struct sqlite_handle *handle, const struct stat *file, struct error *why)
 {
@@ -205,14 +239,18 @@ static int check_content(struct sqlite_handle *handle, const struct stat *file, 
 	if (handle->asked && is_as_before(&handle->file, file))
 		return 0;
 	read_version(handle, version);
-	if (handle->asked && memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0) {
-		if (!is_wal(version))
+	if (handle->asked && memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0 &&
+		!is_wal(version)) {
+		if (is_being_written(handle))
+			return 0;
+		/* He may have finished since. */
+		read_version(handle, version);
+		if (memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0)
 			return error_set(why, "%s was overwritten", handle->config->path);
-		sqlite3_db_release_memory(handle->db);
 	}
-	memcpy(handle->version, version, SQLITE_VERSION_SIZE);
-	handle->file = *file;
-	handle->asked = true;
+	if (is_wal(version))
+		sqlite3_db_release_memory(handle->db);
+	remember(handle, version);
 	return 0;
 }
 
@@ -234,13 +272,10 @@ int sqlite_handle_check(struct sqlite_handle *handle, struct error *why)
 
 void sqlite_handle_note(struct sqlite_handle *handle)
 {
-	struct stat file;
+	char version[SQLITE_VERSION_SIZE];
 
-	read_version(handle, handle->version);
-	if (stat(handle->config->path, &file) == 0 && is_same_file(&handle->file, &file)) {
-		handle->file = file;
-		handle->asked = true;
-	}
+	read_version(handle, version);
+	remember(handle, version);
 }
 
 /*
