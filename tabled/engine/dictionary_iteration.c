@@ -369,7 +369,7 @@ static void advance(struct dictionary_iteration *iteration, uint64_t now)
 }
 
 enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint64_t now,
-	struct slice *ret_key, struct slice *ret_values, const char **ret_why)
+	struct slice *ret_key, struct slice *ret_values, struct reply *ret_failure)
 {
 	while (!iteration->is_over && !iteration->is_out) {
 		if (iteration->row < iteration->rows.count) {
@@ -390,6 +390,10 @@ enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint
 	}
 	if (!iteration->is_over)
 		return ITERATION_WAIT;
-	*ret_why = iteration->why.text;
-	return iteration->status == NOT_FOUND ? ITERATION_DONE : ITERATION_FAILED;
+	if (iteration->status == NOT_FOUND)
+		return ITERATION_DONE;
+	*ret_failure = (struct reply){.status = iteration->status,
+		.text = slice_str(iteration->why.text),
+		.map = iteration->config.dictionary->name};
+	return ITERATION_FAILED;
 }
