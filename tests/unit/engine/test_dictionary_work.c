@@ -426,6 +426,22 @@ START_TEST(somebody_holds_the_lock)
 }
 END_TEST
 
+/* To a file that is not there any more nothing was written. */
+START_TEST(the_file_is_away)
+{
+	char aside[128];
+
+	snprintf(aside, sizeof(aside), "%s/aside.db", ground.directory);
+	ground.setup.source_settings.retry_interval = 0;
+	ground_start();
+	commit("u", "set shared/login/n=1", FOUND, NULL);
+	ck_assert_int_eq(rename(ground.path, aside), 0);
+	commit("u", "set shared/login/n=2", TRY_LATER, "mail.db");
+	ck_assert_int_eq(rename(aside, ground.path), 0);
+	ck_assert_str_eq(ground_ask("SELECT stamp FROM login"), "1");
+}
+END_TEST
+
 /* --- What is purged */
 
 /* All that may have to do with the row of n; and what is surely none of it. */
@@ -992,6 +1008,7 @@ static Suite *dictionary_work_suite(void)
 	tcase_add_test(tcase, changes_that_are_too_many);
 	tcase_add_test(tcase, a_statement_fails);
 	tcase_add_test(tcase, somebody_holds_the_lock);
+	tcase_add_test(tcase, the_file_is_away);
 	tcase_add_test(tcase, a_row_is_purged_everywhere);
 	tcase_add_test(tcase, another_spelling_is_purged);
 	tcase_add_test(tcase, each_user_has_his_own);
