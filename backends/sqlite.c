@@ -175,6 +175,7 @@ const struct backend sqlite_backend = {
 	.dialect = &sqlite_dialect,
 	.first_column_only = true,
 	.writer = &sqlite_writer_backend,
+	.create = sqlite_create,
 	.open = sqlite_open,
 	.open_for_writing = sqlite_open_for_writing,
 	.start = sqlite_start,

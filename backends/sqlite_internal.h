@@ -31,7 +31,7 @@ struct sqlite_handle {
 	sqlite3 *db;
 	struct stat file;                  /* as it was seen last, to see what SQLite would not */
 	char version[SQLITE_VERSION_SIZE]; /* from its header, then */
-	bool asked;                        /* pages of the file may be kept */
+	bool asked;                        /* both are known, and pages of it may be kept */
 	bool for_writing;
 	bool damaged;      /* a page could not be read: the next batch gets a new handle */
 	uint64_t deadline; /* of the batch that runs, ms */
@@ -41,6 +41,9 @@ extern const struct setting sqlite_settings[];
 extern const struct dialect sqlite_dialect;
 
 /* sqlite_open.c */
+
+/* Makes the file, if there is none or an empty one. Returns -1 with `why`. */
+int sqlite_create(const void *config, struct error *why);
 
 /* Opens; it is to be closed whatever comes of it. A query is interrupted at handle->deadline. */
 int sqlite_handle_open(struct sqlite_handle *handle, const struct sqlite_config *config,

@@ -4,8 +4,11 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Pages that a handle keeps at most: SQLite's own default is 2 MB, less than the upper levels of a
  * big index. */
@@ -162,15 +165,33 @@ void sqlite_handle_close(struct sqlite_handle *handle)
 	handle->db = NULL;
 }
 
-/* By SQLite's own descriptor, since closing another one would give up its locks. */
-static void read_version(const struct sqlite_handle *handle, char version[SQLITE_VERSION_SIZE])
+/* SQLite's own descriptor, since closing another one would give up its locks. NULL if there is
+ * none. */
+static sqlite3_file *own_file(const struct sqlite_handle *handle)
 {
 	sqlite3_file *file = NULL;
 
-	memset(version, 0, SQLITE_VERSION_SIZE);
 	sqlite3_file_control(handle->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-	if (file && file->pMethods)
+	return file && file->pMethods ? file : NULL;
+}
+
+static void read_version(const struct sqlite_handle *handle, char version[SQLITE_VERSION_SIZE])
+{
+	sqlite3_file *file = own_file(handle);
+
+	memset(version, 0, SQLITE_VERSION_SIZE);
+	if (file)
 		file->pMethods->xRead(file, version, SQLITE_VERSION_SIZE, SQLITE_VERSION_AT);
+}
+
+/* Whether somebody is in the middle of writing to the file; in WAL mode nobody does without a
+ * checkpoint. */
+static bool is_being_written(const struct sqlite_handle *handle)
+{
+	sqlite3_file *file = own_file(handle);
+	int held = 0;
+
+	return file && file->pMethods->xCheckReservedLock(file, &held) == SQLITE_OK && held;
 }
 
 static bool is_same_file(const struct stat *old, const struct stat *new)
@@ -191,9 +212,25 @@ static bool is_wal(const char version[SQLITE_VERSION_SIZE])
 }
 
 /*
+ * Keeps how the file looks, with the version that was read before. Not while somebody writes: his
+ * last pages would come after the version that says so, and look like a copy over the file.
+ */
+static void remember(struct sqlite_handle *handle, const char version[SQLITE_VERSION_SIZE])
+{
+	struct stat file;
+
+	memcpy(handle->version, version, SQLITE_VERSION_SIZE);
+	handle->asked = !is_being_written(handle) && stat(handle->config->path, &file) == 0 &&
+			is_same_file(&handle->file, &file);
+	if (handle->asked)
+		handle->file = file;
+}
+
+/*
  * Was something copied over the file? SQLite trusts the pages that it keeps as long as the header
  * says that nothing has changed, and a backup's header may well say so. In WAL mode it does so at
- * any checkpoint: then the pages are let go of, which is right whatever has happened.
+ * any checkpoint: then the pages are let go of, which is right whatever has happened. Otherwise
+ * it may be a writer whose new version is still to come.
  */
 static int check_content(struct sqlite_handle *handle, const struct stat *file, struct error *why)
 {
@@ -202,14 +239,18 @@ static int check_content(struct sqlite_handle *handle, const struct stat *file, 
 	if (handle->asked && is_as_before(&handle->file, file))
 		return 0;
 	read_version(handle, version);
-	if (handle->asked && memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0) {
-		if (!is_wal(version))
+	if (handle->asked && memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0 &&
+		!is_wal(version)) {
+		if (is_being_written(handle))
+			return 0;
+		/* He may have finished since. */
+		read_version(handle, version);
+		if (memcmp(version, handle->version, SQLITE_VERSION_SIZE) == 0)
 			return error_set(why, "%s was overwritten", handle->config->path);
-		sqlite3_db_release_memory(handle->db);
 	}
-	memcpy(handle->version, version, SQLITE_VERSION_SIZE);
-	handle->file = *file;
-	handle->asked = true;
+	if (is_wal(version))
+		sqlite3_db_release_memory(handle->db);
+	remember(handle, version);
 	return 0;
 }
 
@@ -231,11 +272,54 @@ int sqlite_handle_check(struct sqlite_handle *handle, struct error *why)
 
 void sqlite_handle_note(struct sqlite_handle *handle)
 {
-	struct stat file;
+	char version[SQLITE_VERSION_SIZE];
 
-	read_version(handle, handle->version);
-	if (stat(handle->config->path, &file) == 0 && is_same_file(&handle->file, &file)) {
-		handle->file = file;
-		handle->asked = true;
+	read_version(handle, version);
+	remember(handle, version);
+}
+
+/*
+ * Not for others to read, since it will hold passwords; and when root makes it, it is for whom the
+ * directory is, or tabled could not open it.
+ */
+static int make_file(const char *path, struct error *why)
+{
+	char *copy = memory_copy_string(path);
+	struct stat directory;
+	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0640), result = -1;
+
+	if (fd < 0)
+		error_set(why, "%s: %s", path, strerror(errno));
+	else if (stat(dirname(copy), &directory) < 0 ||
+		 (geteuid() == 0 && fchown(fd, directory.st_uid, directory.st_gid) < 0))
+		error_set(why, "%s: its owner can't be set: %s", path, strerror(errno));
+	else
+		result = 0;
+	if (fd >= 0)
+		close(fd);
+	free(copy);
+	return result;
+}
+
+/* A file of no bytes is no database to us: so it gets its header. */
+int sqlite_create(const void *opaque, struct error *why)
+{
+	const struct sqlite_config *config = opaque;
+	struct sqlite_handle handle = {0};
+	struct stat file;
+	int code, result;
+
+	if (stat(config->path, &file) == 0 && file.st_size)
+		return 0;
+	if (make_file(config->path, why) < 0)
+		return -1;
+	result = sqlite_handle_open(&handle, config, true, why);
+	if (result == 0) {
+		handle.deadline = UINT64_MAX;
+		code = sqlite3_exec(handle.db, "PRAGMA user_version = 1", NULL, NULL, NULL);
+		if (code != SQLITE_OK)
+			result = sqlite_explain(&handle, code, why);
 	}
+	sqlite_handle_close(&handle);
+	return result;
 }

@@ -1,14 +1,18 @@
 /*
  * tabledctl: talks to a running tabled by its control socket. A command is one row in `commands`.
  */
+#include "account.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "cache.h"
 #include "command.h"
+#include "compare.h"
 #include "config.h"
+#include "copy.h"
 #include "dict.h"
 #include "feed.h"
+#include "schema.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -16,28 +20,6 @@
 #include <string.h>
 
 #define DEFAULT_PATH "/etc/tabled/tabled.conf"
-
-static const char usage[] =
-	"usage: tabledctl [-c FILE | -s SOCKET] COMMAND\n"
-	"  get [--explain] MAP KEY...   looks keys up; - reads them from standard input\n"
-	"  status [--json]              what tabled is doing\n"
-	"  reload                       applies the changed configuration\n"
-	"  cache [--json]               what the cache has, and its hottest keys\n"
-	"  flush [MAP [KEY]]            has the cache forget a key, a map or everything\n"
-	"  dict get|unset [-u USER] DICTIONARY KEY      a dictionary of Dovecot's: looks a key up, "
-	"or\n"
-	"                                               removes it\n"
-	"  dict set|inc [-u USER] DICTIONARY KEY VALUE  writes a value, or adds to it\n"
-	"  dict iter [-u USER] [--recurse] DICTIONARY PATH   lists keys and values below a path\n"
-	"  feed install [--dry-run] SOURCE   makes the triggers of the change feed in the "
-	"database\n"
-	"  feed remove [--dry-run] SOURCE    takes them away\n"
-	"  feed status SOURCE                which maps the feed covers, and why others are not\n"
-	"options:\n"
-	"  -c FILE    the configuration of tabled, to find its control socket\n"
-	"             (default: " DEFAULT_PATH ")\n"
-	"  -s SOCKET  the control socket itself: unix:/path, inet:host:port or /path\n"
-	"exit status: 0 found (or done), 1 not found, 2 error\n";
 
 struct get_options {
 	const char *map;
@@ -260,33 +242,84 @@ static enum exit_status run_reload(struct client *client, int argc, char **argv)
 	return EXIT_FOUND;
 }
 
+/*
+ * The commands, in the order in which -h shows them. One that needs no running tabled goes by the
+ * configuration at `path`.
+ */
 static const struct {
 	const char *name;
 	enum exit_status (*run)(struct client *client, int argc, char **argv);
+	int (*run_offline)(const char *path, int argc, char **argv);
+	const char *usage;
 } commands[] = {
-	{"get", run_get},
-	{"status", run_status},
-	{"reload", run_reload},
-	{"cache", run_cache},
-	{"flush", run_flush},
-	{"dict", run_dict},
+	{"get", run_get, NULL,
+		"  get [--explain] MAP KEY...   looks keys up; - reads them from standard input\n"},
+	{"status", run_status, NULL, "  status [--json]              what tabled is doing\n"},
+	{"reload", run_reload, NULL,
+		"  reload                       applies the changed configuration\n"},
+	{"cache", run_cache, NULL,
+		"  cache [--json]               what the cache has, and its hottest keys\n"},
+	{"flush", run_flush, NULL,
+		"  flush [MAP [KEY]]            has the cache forget a key, a map or everything\n"},
+	{"dict", run_dict, NULL,
+		"  dict get|unset [-u USER] DICTIONARY KEY  a dictionary's key: looks it up, or "
+		"removes it\n"
+		"  dict set|inc [-u USER] DICTIONARY KEY VALUE   writes a value, or adds to it\n"
+		"  dict iter [-u USER] [--recurse] DICTIONARY PATH   lists keys and values\n"},
+	{"domain", NULL, domain_run,
+		"  domain add|change DOMAIN [--active yes|no] [--backup-mx yes|no]\n"
+		"         [--transport TEXT] [--description TEXT]\n"
+		"  domain list | show DOMAIN [--json]   domains, and what they have\n"
+		"  domain delete [--force] DOMAIN       --force: with all that is in it\n"},
+	{"mailbox", NULL, mailbox_run,
+		"  mailbox add|change ADDRESS [--password | --no-password] [--scheme SCHEME]\n"
+		"          [--quota SIZE] [--name TEXT] [--active yes|no] [--imap yes|no]\n"
+		"          [--pop3 yes|no] [--smtp yes|no] [--sieve yes|no] [--allow-nets LIST]\n"
+		"          [--home PATH] [--uid N] [--gid N] [--mail LOCATION] [--host HOST]\n"
+		"  mailbox list [DOMAIN] | show ADDRESS [--json]   accounts\n"
+		"  mailbox delete ADDRESS\n"},
+	{"alias", NULL, alias_run,
+		"  alias add [--force] ADDRESS GOTO... [--active yes|no] [--expires TIME]\n"
+		"  alias change ADDRESS [GOTO...] [--active yes|no] [--expires TIME]\n"
+		"  alias list [DOMAIN] | show ADDRESS [--json]     where mail goes instead\n"
+		"  alias delete ADDRESS [GOTO...]\n"},
+	{"copy", NULL, copy_run,
+		"  copy [--replace] [--progress] FROM TO   moves all rows to another source\n"},
+	{"compare", NULL, compare_run,
+		"  compare [--progress] FROM TO            asks both all maps for all keys\n"},
+	{"feed", NULL, feed_run,
+		"  feed install [--dry-run] SOURCE   makes the triggers of the change feed\n"
+		"  feed remove [--dry-run] SOURCE    takes them away\n"
+		"  feed status SOURCE           which maps the feed covers, and why others are "
+		"not\n"},
+	{"schema", NULL, schema_run,
+		"  schema init [--dry-run] [SOURCE]     makes the tables of a mail server\n"
+		"  schema upgrade [--dry-run] [SOURCE]  brings them to this version\n"
+		"  schema status [SOURCE]       what is there, and what upgrade would do\n"},
 };
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
-/* Commands that need no running tabled: they go by the configuration at `path`. */
-static const struct {
-	const char *name;
-	int (*run)(const char *path, int argc, char **argv);
-} offline_commands[] = {
-	{"feed", feed_run},
-};
-
-/* Returns -1 if it is none of these. */
-static int run_offline(const char *path, int argc, char **argv)
+static void print_usage(FILE *out)
 {
-	for (size_t i = 0; i < sizeof(offline_commands) / sizeof(*offline_commands); i++)
-		if (strcmp(offline_commands[i].name, argv[0]) == 0)
-			return offline_commands[i].run(path, argc, argv);
-	return -1;
+	fputs("usage: tabledctl [-c FILE | -s SOCKET] COMMAND\n", out);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fputs(commands[i].usage, out);
+	fputs("options:\n"
+	      "  -c FILE    the configuration of tabled, to find its control socket\n"
+	      "             (default: " DEFAULT_PATH ")\n"
+	      "  --source NAME   of domain, mailbox and alias: the database, if there are several\n"
+	      "  -s SOCKET  the control socket itself: unix:/path, inet:host:port or /path\n"
+	      "exit status: 0 found (or done), 1 not found, 2 error\n",
+		out);
+}
+
+static size_t find_command(const char *name)
+{
+	size_t at = 0;
+
+	while (at < COMMAND_COUNT && strcmp(commands[at].name, name) != 0)
+		at++;
+	return at;
 }
 
 /* The address of the control socket in a configuration. Given to the caller. */
@@ -309,23 +342,17 @@ static char *find_control(const char *path, struct error *why)
 	return address;
 }
 
-static enum exit_status run(const char *address, int argc, char **argv)
+static enum exit_status run(size_t command, const char *address, int argc, char **argv)
 {
 	struct client client;
 	enum exit_status status;
 	struct error why;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		if (strcmp(commands[i].name, argv[0]) != 0)
-			continue;
-		if (client_open(&client, address, &why) < 0)
-			return command_fail(why.text);
-		status = commands[i].run(&client, argc, argv);
-		client_close(&client);
-		return status;
-	}
-	fputs(usage, stderr);
-	return EXIT_ERROR;
+	if (client_open(&client, address, &why) < 0)
+		return command_fail(why.text);
+	status = commands[command].run(&client, argc, argv);
+	client_close(&client);
+	return status;
 }
 
 static char *socket_address(const char *text)
@@ -337,13 +364,33 @@ static char *socket_address(const char *text)
 	return address.data;
 }
 
+/* The words behind the options: a command and its arguments. */
+static enum exit_status run_command(const char *path, char *address, int argc, char **argv)
+{
+	size_t command = argc ? find_command(argv[0]) : COMMAND_COUNT;
+	enum exit_status status;
+	struct error why;
+
+	if (command == COMMAND_COUNT) {
+		print_usage(stderr);
+		return EXIT_ERROR;
+	}
+	if (commands[command].run_offline)
+		return (enum exit_status)commands[command].run_offline(path, argc, argv);
+	if (address)
+		return run(command, address, argc, argv);
+	address = find_control(path, &why);
+	status = address ? run(command, address, argc, argv) : command_fail(why.text);
+	free(address);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = DEFAULT_PATH;
 	char *address = NULL;
 	enum exit_status status;
-	struct error why;
-	int option, offline;
+	int option;
 
 	while ((option = getopt(argc, argv, "+c:s:h")) != -1) {
 		if (option == 'c') {
@@ -352,24 +399,13 @@ int main(int argc, char **argv)
 			free(address);
 			address = socket_address(optarg);
 		} else {
-			fputs(usage, option == 'h' ? stdout : stderr);
+			print_usage(option == 'h' ? stdout : stderr);
 			return option == 'h' ? EXIT_FOUND : EXIT_ERROR;
 		}
 	}
-	if (optind == argc) {
-		fputs(usage, stderr);
-		return EXIT_ERROR;
-	}
 	/* What there is to say about the configuration, the daemon says. */
 	log_open(LOG_TO_STDERR, LOG_LEVEL_ERROR);
-	offline = run_offline(path, argc - optind, argv + optind);
-	if (offline >= 0) {
-		free(address);
-		return offline;
-	}
-	if (!address)
-		address = find_control(path, &why);
-	status = address ? run(address, argc - optind, argv + optind) : command_fail(why.text);
+	status = run_command(path, address, argc - optind, argv + optind);
 	free(address);
 	return status;
 }

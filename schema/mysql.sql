@@ -25,9 +25,15 @@
 ALTER DATABASE CHARACTER SET utf8mb4 COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */;
 
 -- Domains whose mail ends here, in mailboxes or by aliases.
+--   * backup_mx = 1: it ends on another server, and this one keeps it while that is away. Who gets mail
+--     there is in `relay_recipient`.
+--   * transport is the way to all of the domain, unless `transport` (the table) has a better one.
 CREATE TABLE domain (
-	domain VARCHAR(255) NOT NULL PRIMARY KEY CHECK (domain = lower(domain) AND domain <> ''),
-	active TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+	domain      VARCHAR(255) NOT NULL PRIMARY KEY CHECK (domain = lower(domain) AND domain <> ''),
+	active      TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	backup_mx   TINYINT NOT NULL DEFAULT 0 CHECK (backup_mx IN (0, 1)),
+	transport   VARCHAR(512) CHECK (transport <> ''),
+	description VARCHAR(255) NOT NULL DEFAULT ''
 ) ENGINE = InnoDB;
 
 -- Accounts. The user name is the address. Postfix needs no more than that; the rest is for Dovecot:
@@ -69,10 +75,12 @@ CREATE TABLE mailbox (
 -- A list has one row for each member, or one row with the members separated by commas; one row can
 -- hold 512 characters. The character more is for servers that are not strict: what they have cut is
 -- seen by the CHECK.
+-- From `expires` on a row is as if it were not there.
 CREATE TABLE alias (
 	address   VARCHAR(255) NOT NULL CHECK (address = lower(address) AND address LIKE '%@%'),
 	goto      VARCHAR(513) NOT NULL CHECK (goto <> '' AND char_length(goto) <= 512),
 	active    TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	expires   TIMESTAMP NULL,
 	localpart VARCHAR(255)
 		GENERATED ALWAYS AS (left(address, char_length(address) - locate('@', reverse(address)))) STORED,
 	domain    VARCHAR(255) GENERATED ALWAYS AS (substring_index(address, '@', -1)) STORED,
@@ -97,11 +105,26 @@ CREATE TABLE relay_domain (
 	active TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) ENGINE = InnoDB;
 
+-- Who gets mail in the domains that this server relays for or is a backup for: user@domain, or @domain for
+-- all of a domain. Subdomains need rows of their own.
+CREATE TABLE relay_recipient (
+	address VARCHAR(255) NOT NULL PRIMARY KEY CHECK (address = lower(address) AND address LIKE '%@_%'),
+	active  TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) ENGINE = InnoDB;
+
 -- How mail for a destination leaves: user@domain, domain, .domain (its subdomains) or * (all).
 -- The transport is written as in transport(5): 'smtp:[relay.example.com]:587'.
 CREATE TABLE transport (
 	destination VARCHAR(255) NOT NULL PRIMARY KEY CHECK (destination = lower(destination) AND destination <> ''),
 	transport   VARCHAR(512) NOT NULL CHECK (transport <> ''),
+	active      TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) ENGINE = InnoDB;
+
+-- How mail to a destination is encrypted: domain, .domain (its subdomains), or a next hop as transport(5)
+-- has it: '[mail.example.com]:587'. Policies are those of smtp_tls_policy_maps: 'encrypt', 'dane-only'.
+CREATE TABLE tls_policy (
+	destination VARCHAR(255) NOT NULL PRIMARY KEY CHECK (destination = lower(destination) AND destination <> ''),
+	policy      VARCHAR(512) NOT NULL CHECK (policy <> ''),
 	active      TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) ENGINE = InnoDB;
 
@@ -130,6 +153,21 @@ CREATE TABLE client_access (
 CREATE TABLE sender_access (
 	sender VARCHAR(255) NOT NULL PRIMARY KEY CHECK (sender = lower(sender) AND sender <> ''),
 	action VARCHAR(512) NOT NULL CHECK (action <> ''),
+	active TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) ENGINE = InnoDB;
+
+-- What may be sent to recipients, whoever sends it: user@domain, domain (its subdomains too) or user@.
+CREATE TABLE recipient_access (
+	recipient VARCHAR(255) NOT NULL PRIMARY KEY CHECK (recipient = lower(recipient) AND recipient <> ''),
+	action    VARCHAR(512) NOT NULL CHECK (action <> ''),
+	active    TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) ENGINE = InnoDB;
+
+-- Top-level domains whose senders are rejected: 'example', without a dot. An action other than REJECT may
+-- give the reason: '550 5.7.1 nobody here has ever got mail from there'.
+CREATE TABLE rejected_tld (
+	tld    VARCHAR(255) NOT NULL PRIMARY KEY CHECK (tld = lower(tld) AND tld <> '' AND tld NOT LIKE '%.%'),
+	action VARCHAR(512) NOT NULL DEFAULT 'REJECT' CHECK (action <> ''),
 	active TINYINT NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) ENGINE = InnoDB;
 
@@ -205,6 +243,14 @@ CREATE TABLE sieve_script (
 	FOREIGN KEY (username) REFERENCES mailbox (username) ON UPDATE CASCADE ON DELETE CASCADE
 ) ENGINE = InnoDB;
 
+-- Which version of these tables it is, for `tabledctl schema`: a row for each upgrade, and for the first.
+CREATE TABLE schema_version (
+	version    INTEGER NOT NULL PRIMARY KEY,
+	applied_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+) ENGINE = InnoDB;
+
+INSERT INTO schema_version (version) VALUES (2);
+
 -- The change feed: by it tabled knows at once what has changed, and asks again for exactly that. For
 -- other tables `tabledctl feed install` makes such triggers, by what the queries of the maps read. These
 -- are what it makes for the tables above.
@@ -250,13 +296,16 @@ INSERT INTO tabled_feed (changed_table, key_column) VALUES
 	('domain', 'domain'),
 	('mailbox', 'localpart'),
 	('mailbox', 'username'),
+	('recipient_access', 'recipient'),
 	('recipient_bcc', 'address'),
+	('rejected_tld', 'tld'),
 	('relay_domain', 'domain'),
+	('relay_recipient', 'address'),
 	('sender_access', 'sender'),
 	('sender_bcc', 'address'),
 	('sender_login', 'sender'),
+	('tls_policy', 'destination'),
 	('transport', 'destination');
-
 DELIMITER //
 CREATE TRIGGER `tabled_insert_alias` AFTER INSERT ON `alias` FOR EACH ROW
 BEGIN
@@ -386,6 +435,28 @@ BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES ('sender_login', 'sender', NULL);
 END//
 
+CREATE TRIGGER `tabled_insert_recipient_access` AFTER INSERT ON `recipient_access` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('recipient_access', 'recipient', IF(length(CONVERT(NEW.`recipient` USING utf8mb4)) <= 10000, CONVERT(NEW.`recipient` USING utf8mb4), NULL));
+END//
+
+CREATE TRIGGER `tabled_update_recipient_access` AFTER UPDATE ON `recipient_access` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('recipient_access', 'recipient', IF(length(CONVERT(NEW.`recipient` USING utf8mb4)) <= 10000, CONVERT(NEW.`recipient` USING utf8mb4), NULL));
+	IF NOT CAST(OLD.`recipient` AS BINARY) <=> CAST(NEW.`recipient` AS BINARY) THEN
+		INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+			('recipient_access', 'recipient', IF(length(CONVERT(OLD.`recipient` USING utf8mb4)) <= 10000, CONVERT(OLD.`recipient` USING utf8mb4), NULL));
+	END IF;
+END//
+
+CREATE TRIGGER `tabled_delete_recipient_access` AFTER DELETE ON `recipient_access` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('recipient_access', 'recipient', IF(length(CONVERT(OLD.`recipient` USING utf8mb4)) <= 10000, CONVERT(OLD.`recipient` USING utf8mb4), NULL));
+END//
+
 CREATE TRIGGER `tabled_insert_recipient_bcc` AFTER INSERT ON `recipient_bcc` FOR EACH ROW
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
@@ -408,6 +479,28 @@ BEGIN
 		('recipient_bcc', 'address', IF(length(CONVERT(OLD.`address` USING utf8mb4)) <= 10000, CONVERT(OLD.`address` USING utf8mb4), NULL));
 END//
 
+CREATE TRIGGER `tabled_insert_rejected_tld` AFTER INSERT ON `rejected_tld` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('rejected_tld', 'tld', IF(length(CONVERT(NEW.`tld` USING utf8mb4)) <= 10000, CONVERT(NEW.`tld` USING utf8mb4), NULL));
+END//
+
+CREATE TRIGGER `tabled_update_rejected_tld` AFTER UPDATE ON `rejected_tld` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('rejected_tld', 'tld', IF(length(CONVERT(NEW.`tld` USING utf8mb4)) <= 10000, CONVERT(NEW.`tld` USING utf8mb4), NULL));
+	IF NOT CAST(OLD.`tld` AS BINARY) <=> CAST(NEW.`tld` AS BINARY) THEN
+		INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+			('rejected_tld', 'tld', IF(length(CONVERT(OLD.`tld` USING utf8mb4)) <= 10000, CONVERT(OLD.`tld` USING utf8mb4), NULL));
+	END IF;
+END//
+
+CREATE TRIGGER `tabled_delete_rejected_tld` AFTER DELETE ON `rejected_tld` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('rejected_tld', 'tld', IF(length(CONVERT(OLD.`tld` USING utf8mb4)) <= 10000, CONVERT(OLD.`tld` USING utf8mb4), NULL));
+END//
+
 CREATE TRIGGER `tabled_insert_relay_domain` AFTER INSERT ON `relay_domain` FOR EACH ROW
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
@@ -428,6 +521,28 @@ CREATE TRIGGER `tabled_delete_relay_domain` AFTER DELETE ON `relay_domain` FOR E
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
 		('relay_domain', 'domain', IF(length(CONVERT(OLD.`domain` USING utf8mb4)) <= 10000, CONVERT(OLD.`domain` USING utf8mb4), NULL));
+END//
+
+CREATE TRIGGER `tabled_insert_relay_recipient` AFTER INSERT ON `relay_recipient` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('relay_recipient', 'address', IF(length(CONVERT(NEW.`address` USING utf8mb4)) <= 10000, CONVERT(NEW.`address` USING utf8mb4), NULL));
+END//
+
+CREATE TRIGGER `tabled_update_relay_recipient` AFTER UPDATE ON `relay_recipient` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('relay_recipient', 'address', IF(length(CONVERT(NEW.`address` USING utf8mb4)) <= 10000, CONVERT(NEW.`address` USING utf8mb4), NULL));
+	IF NOT CAST(OLD.`address` AS BINARY) <=> CAST(NEW.`address` AS BINARY) THEN
+		INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+			('relay_recipient', 'address', IF(length(CONVERT(OLD.`address` USING utf8mb4)) <= 10000, CONVERT(OLD.`address` USING utf8mb4), NULL));
+	END IF;
+END//
+
+CREATE TRIGGER `tabled_delete_relay_recipient` AFTER DELETE ON `relay_recipient` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('relay_recipient', 'address', IF(length(CONVERT(OLD.`address` USING utf8mb4)) <= 10000, CONVERT(OLD.`address` USING utf8mb4), NULL));
 END//
 
 CREATE TRIGGER `tabled_insert_sender_access` AFTER INSERT ON `sender_access` FOR EACH ROW
@@ -494,6 +609,28 @@ CREATE TRIGGER `tabled_delete_sender_login` AFTER DELETE ON `sender_login` FOR E
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
 		('sender_login', 'sender', IF(length(CONVERT(OLD.`sender` USING utf8mb4)) <= 10000, CONVERT(OLD.`sender` USING utf8mb4), NULL));
+END//
+
+CREATE TRIGGER `tabled_insert_tls_policy` AFTER INSERT ON `tls_policy` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('tls_policy', 'destination', IF(length(CONVERT(NEW.`destination` USING utf8mb4)) <= 10000, CONVERT(NEW.`destination` USING utf8mb4), NULL));
+END//
+
+CREATE TRIGGER `tabled_update_tls_policy` AFTER UPDATE ON `tls_policy` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('tls_policy', 'destination', IF(length(CONVERT(NEW.`destination` USING utf8mb4)) <= 10000, CONVERT(NEW.`destination` USING utf8mb4), NULL));
+	IF NOT CAST(OLD.`destination` AS BINARY) <=> CAST(NEW.`destination` AS BINARY) THEN
+		INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+			('tls_policy', 'destination', IF(length(CONVERT(OLD.`destination` USING utf8mb4)) <= 10000, CONVERT(OLD.`destination` USING utf8mb4), NULL));
+	END IF;
+END//
+
+CREATE TRIGGER `tabled_delete_tls_policy` AFTER DELETE ON `tls_policy` FOR EACH ROW
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value) VALUES
+		('tls_policy', 'destination', IF(length(CONVERT(OLD.`destination` USING utf8mb4)) <= 10000, CONVERT(OLD.`destination` USING utf8mb4), NULL));
 END//
 
 CREATE TRIGGER `tabled_insert_transport` AFTER INSERT ON `transport` FOR EACH ROW

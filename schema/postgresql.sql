@@ -23,9 +23,15 @@
 BEGIN;
 
 -- Domains whose mail ends here, in mailboxes or by aliases.
+--   * backup_mx = 1: it ends on another server, and this one keeps it while that is away. Who gets mail
+--     there is in `relay_recipient`.
+--   * transport is the way to all of the domain, unless `transport` (the table) has a better one.
 CREATE TABLE domain (
-	domain text COLLATE "C" PRIMARY KEY CHECK (domain = lower(domain) AND domain <> ''),
-	active smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+	domain      text COLLATE "C" PRIMARY KEY CHECK (domain = lower(domain) AND domain <> ''),
+	active      smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	backup_mx   smallint NOT NULL DEFAULT 0 CHECK (backup_mx IN (0, 1)),
+	transport   text COLLATE "C" CHECK (transport <> ''),
+	description text NOT NULL DEFAULT ''
 );
 
 -- Accounts. The user name is the address. Postfix needs no more than that; the rest is for Dovecot:
@@ -67,10 +73,12 @@ CREATE INDEX mailbox_parts ON mailbox (domain, localpart);
 -- Where mail for an address goes instead. Address '@example.com' is the catch-all of its domain.
 -- A list has one row for each member, or one row with the members separated by commas; one row can
 -- hold about 2,500 bytes.
+-- From `expires` on a row is as if it were not there.
 CREATE TABLE alias (
 	address   text COLLATE "C" NOT NULL CHECK (address = lower(address) AND address LIKE '%@%'),
 	goto      text COLLATE "C" NOT NULL CHECK (goto <> ''),
 	active    smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	expires   timestamptz(0),
 	localpart text COLLATE "C" NOT NULL
 		GENERATED ALWAYS AS (regexp_replace(address, '@[^@]*$', '')) STORED,
 	domain    text COLLATE "C" NOT NULL REFERENCES domain (domain)
@@ -97,11 +105,26 @@ CREATE TABLE relay_domain (
 	active smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 );
 
+-- Who gets mail in the domains that this server relays for or is a backup for: user@domain, or @domain for
+-- all of a domain. Subdomains need rows of their own.
+CREATE TABLE relay_recipient (
+	address text COLLATE "C" PRIMARY KEY CHECK (address = lower(address) AND address LIKE '%@_%'),
+	active  smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+);
+
 -- How mail for a destination leaves: user@domain, domain, .domain (its subdomains) or * (all).
 -- The transport is written as in transport(5): 'smtp:[relay.example.com]:587'.
 CREATE TABLE transport (
 	destination text COLLATE "C" PRIMARY KEY CHECK (destination = lower(destination) AND destination <> ''),
 	transport   text COLLATE "C" NOT NULL CHECK (transport <> ''),
+	active      smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+);
+
+-- How mail to a destination is encrypted: domain, .domain (its subdomains), or a next hop as transport(5)
+-- has it: '[mail.example.com]:587'. Policies are those of smtp_tls_policy_maps: 'encrypt', 'dane-only'.
+CREATE TABLE tls_policy (
+	destination text COLLATE "C" PRIMARY KEY CHECK (destination = lower(destination) AND destination <> ''),
+	policy      text COLLATE "C" NOT NULL CHECK (policy <> ''),
 	active      smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 );
 
@@ -130,6 +153,21 @@ CREATE TABLE client_access (
 CREATE TABLE sender_access (
 	sender text COLLATE "C" PRIMARY KEY CHECK (sender = lower(sender) AND sender <> ''),
 	action text COLLATE "C" NOT NULL CHECK (action <> ''),
+	active smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+);
+
+-- What may be sent to recipients, whoever sends it: user@domain, domain (its subdomains too) or user@.
+CREATE TABLE recipient_access (
+	recipient text COLLATE "C" PRIMARY KEY CHECK (recipient = lower(recipient) AND recipient <> ''),
+	action    text COLLATE "C" NOT NULL CHECK (action <> ''),
+	active    smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+);
+
+-- Top-level domains whose senders are rejected: 'example', without a dot. An action other than REJECT may
+-- give the reason: '550 5.7.1 nobody here has ever got mail from there'.
+CREATE TABLE rejected_tld (
+	tld    text COLLATE "C" PRIMARY KEY CHECK (tld = lower(tld) AND tld <> '' AND tld NOT LIKE '%.%'),
+	action text COLLATE "C" NOT NULL DEFAULT 'REJECT' CHECK (action <> ''),
 	active smallint NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 );
 
@@ -202,6 +240,14 @@ CREATE TABLE sieve_script (
 	UNIQUE (username, name)
 );
 
+-- Which version of these tables it is, for `tabledctl schema`: a row for each upgrade, and for the first.
+CREATE TABLE schema_version (
+	version    integer PRIMARY KEY,
+	applied_at timestamptz(0) NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+
+INSERT INTO schema_version (version) VALUES (2);
+
 -- The change feed: by it tabled knows at once what has changed, and asks again for exactly that. For
 -- other tables `tabledctl feed install` makes such triggers, by what the queries of the maps read. These
 -- are what it makes for the tables above.
@@ -269,11 +315,15 @@ INSERT INTO tabled_feed (changed_table, key_column) VALUES
 	('domain', 'domain'),
 	('mailbox', 'localpart'),
 	('mailbox', 'username'),
+	('recipient_access', 'recipient'),
 	('recipient_bcc', 'address'),
+	('rejected_tld', 'tld'),
 	('relay_domain', 'domain'),
+	('relay_recipient', 'address'),
 	('sender_access', 'sender'),
 	('sender_bcc', 'address'),
 	('sender_login', 'sender'),
+	('tls_policy', 'destination'),
 	('transport', 'destination');
 
 CREATE TRIGGER "tabled_alias" AFTER INSERT OR UPDATE OR DELETE ON "alias"
@@ -306,17 +356,35 @@ CREATE TRIGGER "tabled_truncate_mailbox" AFTER TRUNCATE ON "mailbox"
 	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('mailbox', 'localpart', 'username');
 ALTER TABLE "mailbox" ENABLE ALWAYS TRIGGER "tabled_mailbox", ENABLE ALWAYS TRIGGER "tabled_truncate_mailbox";
 
+CREATE TRIGGER "tabled_recipient_access" AFTER INSERT OR UPDATE OR DELETE ON "recipient_access"
+	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('recipient_access', 'recipient');
+CREATE TRIGGER "tabled_truncate_recipient_access" AFTER TRUNCATE ON "recipient_access"
+	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('recipient_access', 'recipient');
+ALTER TABLE "recipient_access" ENABLE ALWAYS TRIGGER "tabled_recipient_access", ENABLE ALWAYS TRIGGER "tabled_truncate_recipient_access";
+
 CREATE TRIGGER "tabled_recipient_bcc" AFTER INSERT OR UPDATE OR DELETE ON "recipient_bcc"
 	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('recipient_bcc', 'address');
 CREATE TRIGGER "tabled_truncate_recipient_bcc" AFTER TRUNCATE ON "recipient_bcc"
 	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('recipient_bcc', 'address');
 ALTER TABLE "recipient_bcc" ENABLE ALWAYS TRIGGER "tabled_recipient_bcc", ENABLE ALWAYS TRIGGER "tabled_truncate_recipient_bcc";
 
+CREATE TRIGGER "tabled_rejected_tld" AFTER INSERT OR UPDATE OR DELETE ON "rejected_tld"
+	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('rejected_tld', 'tld');
+CREATE TRIGGER "tabled_truncate_rejected_tld" AFTER TRUNCATE ON "rejected_tld"
+	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('rejected_tld', 'tld');
+ALTER TABLE "rejected_tld" ENABLE ALWAYS TRIGGER "tabled_rejected_tld", ENABLE ALWAYS TRIGGER "tabled_truncate_rejected_tld";
+
 CREATE TRIGGER "tabled_relay_domain" AFTER INSERT OR UPDATE OR DELETE ON "relay_domain"
 	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('relay_domain', 'domain');
 CREATE TRIGGER "tabled_truncate_relay_domain" AFTER TRUNCATE ON "relay_domain"
 	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('relay_domain', 'domain');
 ALTER TABLE "relay_domain" ENABLE ALWAYS TRIGGER "tabled_relay_domain", ENABLE ALWAYS TRIGGER "tabled_truncate_relay_domain";
+
+CREATE TRIGGER "tabled_relay_recipient" AFTER INSERT OR UPDATE OR DELETE ON "relay_recipient"
+	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('relay_recipient', 'address');
+CREATE TRIGGER "tabled_truncate_relay_recipient" AFTER TRUNCATE ON "relay_recipient"
+	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('relay_recipient', 'address');
+ALTER TABLE "relay_recipient" ENABLE ALWAYS TRIGGER "tabled_relay_recipient", ENABLE ALWAYS TRIGGER "tabled_truncate_relay_recipient";
 
 CREATE TRIGGER "tabled_sender_access" AFTER INSERT OR UPDATE OR DELETE ON "sender_access"
 	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('sender_access', 'sender');
@@ -335,6 +403,12 @@ CREATE TRIGGER "tabled_sender_login" AFTER INSERT OR UPDATE OR DELETE ON "sender
 CREATE TRIGGER "tabled_truncate_sender_login" AFTER TRUNCATE ON "sender_login"
 	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('sender_login', 'sender');
 ALTER TABLE "sender_login" ENABLE ALWAYS TRIGGER "tabled_sender_login", ENABLE ALWAYS TRIGGER "tabled_truncate_sender_login";
+
+CREATE TRIGGER "tabled_tls_policy" AFTER INSERT OR UPDATE OR DELETE ON "tls_policy"
+	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('tls_policy', 'destination');
+CREATE TRIGGER "tabled_truncate_tls_policy" AFTER TRUNCATE ON "tls_policy"
+	FOR EACH STATEMENT EXECUTE FUNCTION tabled_note_change('tls_policy', 'destination');
+ALTER TABLE "tls_policy" ENABLE ALWAYS TRIGGER "tabled_tls_policy", ENABLE ALWAYS TRIGGER "tabled_truncate_tls_policy";
 
 CREATE TRIGGER "tabled_transport" AFTER INSERT OR UPDATE OR DELETE ON "transport"
 	FOR EACH ROW EXECUTE FUNCTION tabled_note_change('transport', 'destination');

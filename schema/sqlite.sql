@@ -17,9 +17,15 @@ PRAGMA foreign_keys = ON;
 BEGIN;
 
 -- Domains whose mail ends here, in mailboxes or by aliases.
+--   * backup_mx = 1: it ends on another server, and this one keeps it while that is away. Who gets mail
+--     there is in `relay_recipient`.
+--   * transport is the way to all of the domain, unless `transport` (the table) has a better one.
 CREATE TABLE domain (
-	domain TEXT NOT NULL PRIMARY KEY CHECK (domain = lower(domain) AND domain <> ''),
-	active INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+	domain      TEXT NOT NULL PRIMARY KEY CHECK (domain = lower(domain) AND domain <> ''),
+	active      INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	backup_mx   INTEGER NOT NULL DEFAULT 0 CHECK (backup_mx IN (0, 1)),
+	transport   TEXT CHECK (transport <> ''),
+	description TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 
 -- Accounts. The user name is the address. Postfix needs no more than that; the rest is for Dovecot:
@@ -60,10 +66,12 @@ CREATE INDEX mailbox_parts ON mailbox (domain, localpart);
 
 -- Where mail for an address goes instead. Address '@example.com' is the catch-all of its domain.
 -- A list has one row for each member, or one row with the members separated by commas.
+-- From `expires` on, which is in UTC ('2030-12-31 23:59:59'), a row is as if it were not there.
 CREATE TABLE alias (
 	address   TEXT NOT NULL CHECK (address = lower(address) AND address LIKE '%@%'),
 	goto      TEXT NOT NULL CHECK (goto <> ''),
 	active    INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1)),
+	expires   TEXT CHECK (expires IS datetime(expires)),
 	localpart TEXT NOT NULL
 		GENERATED ALWAYS AS (substr(address, 1, length(rtrim(address, replace(address, '@', ''))) - 1)) STORED,
 	domain    TEXT NOT NULL REFERENCES domain (domain)
@@ -90,11 +98,26 @@ CREATE TABLE relay_domain (
 	active INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
+-- Who gets mail in the domains that this server relays for or is a backup for: user@domain, or @domain for
+-- all of a domain. Subdomains need rows of their own.
+CREATE TABLE relay_recipient (
+	address TEXT NOT NULL PRIMARY KEY CHECK (address = lower(address) AND address LIKE '%@_%'),
+	active  INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
 -- How mail for a destination leaves: user@domain, domain, .domain (its subdomains) or * (all).
 -- The transport is written as in transport(5): 'smtp:[relay.example.com]:587'.
 CREATE TABLE transport (
 	destination TEXT NOT NULL PRIMARY KEY CHECK (destination = lower(destination) AND destination <> ''),
 	transport   TEXT NOT NULL CHECK (transport <> ''),
+	active      INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- How mail to a destination is encrypted: domain, .domain (its subdomains), or a next hop as transport(5)
+-- has it: '[mail.example.com]:587'. Policies are those of smtp_tls_policy_maps: 'encrypt', 'dane-only'.
+CREATE TABLE tls_policy (
+	destination TEXT NOT NULL PRIMARY KEY CHECK (destination = lower(destination) AND destination <> ''),
+	policy      TEXT NOT NULL CHECK (policy <> ''),
 	active      INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
@@ -123,6 +146,21 @@ CREATE TABLE client_access (
 CREATE TABLE sender_access (
 	sender TEXT NOT NULL PRIMARY KEY CHECK (sender = lower(sender) AND sender <> ''),
 	action TEXT NOT NULL CHECK (action <> ''),
+	active INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- What may be sent to recipients, whoever sends it: user@domain, domain (its subdomains too) or user@.
+CREATE TABLE recipient_access (
+	recipient TEXT NOT NULL PRIMARY KEY CHECK (recipient = lower(recipient) AND recipient <> ''),
+	action    TEXT NOT NULL CHECK (action <> ''),
+	active    INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- Top-level domains whose senders are rejected: 'example', without a dot. An action other than REJECT may
+-- give the reason: '550 5.7.1 nobody here has ever got mail from there'.
+CREATE TABLE rejected_tld (
+	tld    TEXT NOT NULL PRIMARY KEY CHECK (tld = lower(tld) AND tld <> '' AND tld NOT LIKE '%.%'),
+	action TEXT NOT NULL DEFAULT 'REJECT' CHECK (action <> ''),
 	active INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
@@ -195,6 +233,14 @@ CREATE TABLE sieve_script (
 	UNIQUE (username, name)
 ) STRICT;
 
+-- Which version of these tables it is, for `tabledctl schema`: a row for each upgrade, and for the first.
+CREATE TABLE schema_version (
+	version    INTEGER NOT NULL PRIMARY KEY,
+	applied_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO schema_version (version) VALUES (2);
+
 -- The change feed: by it tabled knows at once what has changed, and asks again for exactly that. For
 -- other tables `tabledctl feed install` makes such triggers, by what the queries of the maps read. These
 -- are what it makes for the tables above.
@@ -232,11 +278,15 @@ INSERT INTO tabled_feed (changed_table, key_column) VALUES
 	('domain', 'domain'),
 	('mailbox', 'localpart'),
 	('mailbox', 'username'),
+	('recipient_access', 'recipient'),
 	('recipient_bcc', 'address'),
+	('rejected_tld', 'tld'),
 	('relay_domain', 'domain'),
+	('relay_recipient', 'address'),
 	('sender_access', 'sender'),
 	('sender_bcc', 'address'),
 	('sender_login', 'sender'),
+	('tls_policy', 'destination'),
 	('transport', 'destination');
 
 CREATE TRIGGER "tabled_insert_alias" AFTER INSERT ON "alias"
@@ -342,6 +392,25 @@ BEGIN
 		UNION SELECT 'mailbox', 'username', CASE WHEN typeof(OLD."username") = 'text' AND length(CAST(OLD."username" AS BLOB)) <= 10000 THEN OLD."username" END;
 END;
 
+CREATE TRIGGER "tabled_insert_recipient_access" AFTER INSERT ON "recipient_access"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'recipient_access', 'recipient', CASE WHEN typeof(NEW."recipient") = 'text' AND length(CAST(NEW."recipient" AS BLOB)) <= 10000 THEN NEW."recipient" END;
+END;
+
+CREATE TRIGGER "tabled_update_recipient_access" AFTER UPDATE ON "recipient_access"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'recipient_access', 'recipient', CASE WHEN typeof(NEW."recipient") = 'text' AND length(CAST(NEW."recipient" AS BLOB)) <= 10000 THEN NEW."recipient" END
+		UNION SELECT 'recipient_access', 'recipient', CASE WHEN typeof(OLD."recipient") = 'text' AND length(CAST(OLD."recipient" AS BLOB)) <= 10000 THEN OLD."recipient" END;
+END;
+
+CREATE TRIGGER "tabled_delete_recipient_access" AFTER DELETE ON "recipient_access"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'recipient_access', 'recipient', CASE WHEN typeof(OLD."recipient") = 'text' AND length(CAST(OLD."recipient" AS BLOB)) <= 10000 THEN OLD."recipient" END;
+END;
+
 CREATE TRIGGER "tabled_insert_recipient_bcc" AFTER INSERT ON "recipient_bcc"
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value)
@@ -361,6 +430,25 @@ BEGIN
 		SELECT 'recipient_bcc', 'address', CASE WHEN typeof(OLD."address") = 'text' AND length(CAST(OLD."address" AS BLOB)) <= 10000 THEN OLD."address" END;
 END;
 
+CREATE TRIGGER "tabled_insert_rejected_tld" AFTER INSERT ON "rejected_tld"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'rejected_tld', 'tld', CASE WHEN typeof(NEW."tld") = 'text' AND length(CAST(NEW."tld" AS BLOB)) <= 10000 THEN NEW."tld" END;
+END;
+
+CREATE TRIGGER "tabled_update_rejected_tld" AFTER UPDATE ON "rejected_tld"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'rejected_tld', 'tld', CASE WHEN typeof(NEW."tld") = 'text' AND length(CAST(NEW."tld" AS BLOB)) <= 10000 THEN NEW."tld" END
+		UNION SELECT 'rejected_tld', 'tld', CASE WHEN typeof(OLD."tld") = 'text' AND length(CAST(OLD."tld" AS BLOB)) <= 10000 THEN OLD."tld" END;
+END;
+
+CREATE TRIGGER "tabled_delete_rejected_tld" AFTER DELETE ON "rejected_tld"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'rejected_tld', 'tld', CASE WHEN typeof(OLD."tld") = 'text' AND length(CAST(OLD."tld" AS BLOB)) <= 10000 THEN OLD."tld" END;
+END;
+
 CREATE TRIGGER "tabled_insert_relay_domain" AFTER INSERT ON "relay_domain"
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value)
@@ -378,6 +466,25 @@ CREATE TRIGGER "tabled_delete_relay_domain" AFTER DELETE ON "relay_domain"
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value)
 		SELECT 'relay_domain', 'domain', CASE WHEN typeof(OLD."domain") = 'text' AND length(CAST(OLD."domain" AS BLOB)) <= 10000 THEN OLD."domain" END;
+END;
+
+CREATE TRIGGER "tabled_insert_relay_recipient" AFTER INSERT ON "relay_recipient"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'relay_recipient', 'address', CASE WHEN typeof(NEW."address") = 'text' AND length(CAST(NEW."address" AS BLOB)) <= 10000 THEN NEW."address" END;
+END;
+
+CREATE TRIGGER "tabled_update_relay_recipient" AFTER UPDATE ON "relay_recipient"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'relay_recipient', 'address', CASE WHEN typeof(NEW."address") = 'text' AND length(CAST(NEW."address" AS BLOB)) <= 10000 THEN NEW."address" END
+		UNION SELECT 'relay_recipient', 'address', CASE WHEN typeof(OLD."address") = 'text' AND length(CAST(OLD."address" AS BLOB)) <= 10000 THEN OLD."address" END;
+END;
+
+CREATE TRIGGER "tabled_delete_relay_recipient" AFTER DELETE ON "relay_recipient"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'relay_recipient', 'address', CASE WHEN typeof(OLD."address") = 'text' AND length(CAST(OLD."address" AS BLOB)) <= 10000 THEN OLD."address" END;
 END;
 
 CREATE TRIGGER "tabled_insert_sender_access" AFTER INSERT ON "sender_access"
@@ -435,6 +542,25 @@ CREATE TRIGGER "tabled_delete_sender_login" AFTER DELETE ON "sender_login"
 BEGIN
 	INSERT INTO tabled_change (changed_table, key_column, key_value)
 		SELECT 'sender_login', 'sender', CASE WHEN typeof(OLD."sender") = 'text' AND length(CAST(OLD."sender" AS BLOB)) <= 10000 THEN OLD."sender" END;
+END;
+
+CREATE TRIGGER "tabled_insert_tls_policy" AFTER INSERT ON "tls_policy"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'tls_policy', 'destination', CASE WHEN typeof(NEW."destination") = 'text' AND length(CAST(NEW."destination" AS BLOB)) <= 10000 THEN NEW."destination" END;
+END;
+
+CREATE TRIGGER "tabled_update_tls_policy" AFTER UPDATE ON "tls_policy"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'tls_policy', 'destination', CASE WHEN typeof(NEW."destination") = 'text' AND length(CAST(NEW."destination" AS BLOB)) <= 10000 THEN NEW."destination" END
+		UNION SELECT 'tls_policy', 'destination', CASE WHEN typeof(OLD."destination") = 'text' AND length(CAST(OLD."destination" AS BLOB)) <= 10000 THEN OLD."destination" END;
+END;
+
+CREATE TRIGGER "tabled_delete_tls_policy" AFTER DELETE ON "tls_policy"
+BEGIN
+	INSERT INTO tabled_change (changed_table, key_column, key_value)
+		SELECT 'tls_policy', 'destination', CASE WHEN typeof(OLD."destination") = 'text' AND length(CAST(OLD."destination" AS BLOB)) <= 10000 THEN OLD."destination" END;
 END;
 
 CREATE TRIGGER "tabled_insert_transport" AFTER INSERT ON "transport"

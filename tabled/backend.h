@@ -114,6 +114,12 @@ struct backend {
 	const struct backend *writer;
 
 	/*
+	 * Makes an empty database where the configuration says, if there is none. Returns -1 with
+	 * `why`. NULL: that is an administrator's work, with the database's own tools.
+	 */
+	int (*create)(const void *config, struct error *why);
+
+	/*
 	 * Opens. `config` is borrowed for the life of the connection; `server` is NULL for what is
 	 * none. Returns -1 with `why`, no later than settings->connect_timeout, names aside.
 	 */

@@ -17,8 +17,12 @@ static uint64_t expiry_by_time(
 {
 	uint64_t ttl = ttl_of(answer, rule);
 
+	if (ttl == FRESHNESS_BY_FEED && !answer->feed)
+		return answer->asked;
+	if (ttl == FRESHNESS_BY_FEED && !rule->clock_ttl)
+		return UINT64_MAX;
 	if (ttl == FRESHNESS_BY_FEED)
-		return answer->feed ? UINT64_MAX : answer->asked;
+		ttl = rule->clock_ttl;
 	return answer->asked + shorten(ttl, answer->chance);
 }
 

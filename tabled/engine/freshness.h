@@ -16,6 +16,7 @@
 struct freshness_rule {
 	bool kept;                  /* at all */
 	uint64_t ttl, negative_ttl; /* or FRESHNESS_BY_FEED */
+	uint64_t clock_ttl;         /* 0: any; else what the feed says holds for so long at most */
 	uint64_t grace;             /* after it, is given while it is asked anew */
 	uint64_t stale_ttl;         /* after it, is given while the source is away */
 	bool stale_negative;        /* NOT_FOUND, too */

@@ -61,6 +61,9 @@ const struct setting map_setting_table[] = {
 		 "says that it has changed; without a feed, not at all."},
 	{.name = "negative_ttl", .type = SETTING_DURATION, .offset = FIELD(negative_ttl), .fallback = "feed",
 	 .word = "feed", .help = "The same for \"not found\"."},
+	{.name = "clock_ttl", .type = SETTING_DURATION, .offset = FIELD(clock_ttl), .fallback = "0",
+	 .help = "For a query that compares with CURRENT_TIMESTAMP: how long a result or a \"not found\" that is kept as "
+		 "long as the feed says may be kept all the same, since no feed tells that time has passed. 0: not at all."},
 	{.name = "grace", .type = SETTING_DURATION, .offset = FIELD(grace), .fallback = "10s",
 	 .help = "For so long after its ttl, but no longer than the ttl itself, an answer is still given at once, and "
 		 "asked anew behind."},
@@ -92,6 +95,19 @@ static int check_domain_list(const struct text_list *list, struct error *why)
 	return 0;
 }
 
+/* Time passes without a trigger, so somebody has to say how long an answer may be kept. */
+static void init_reads(struct table *table)
+{
+	const struct map_settings *settings = table->settings;
+
+	if (settings->feed_tables.count)
+		reads_init_tables(&table->reads, &settings->feed_tables, table->backend->dialect);
+	else
+		reads_init(&table->reads, settings->query, table->backend->dialect);
+	if (table->reads.by_clock && !settings->clock_ttl)
+		reads_forget(&table->reads, "it uses CURRENT_TIMESTAMP, and there is no clock_ttl");
+}
+
 int table_init(struct table *table, const char *name, const struct map_settings *settings,
 	size_t source_index, const struct backend *backend, struct error *why)
 {
@@ -109,10 +125,7 @@ int table_init(struct table *table, const char *name, const struct map_settings 
 		return error_option(why, "result_format", "result_format is empty: use \"%%s\"");
 	if (query_init(&table->query, settings->query, backend->dialect, &table->needs, &inner) < 0)
 		return error_option(why, "query", "query: %s", inner.text);
-	if (settings->feed_tables.count)
-		reads_init_tables(&table->reads, &settings->feed_tables, backend->dialect);
-	else
-		reads_init(&table->reads, settings->query, backend->dialect);
+	init_reads(table);
 	if (template_init(&table->result, slice_str(settings->result_format), TEMPLATE_OF_RESULT,
 		    &table->needs, &inner) < 0)
 		return error_option(why, "result_format", "result_format: %s", inner.text);
@@ -267,6 +280,7 @@ void map_init_rules(struct map *map, const struct map_settings *settings)
 				chosen(own->cache, !table_is_secret(table)),
 			.ttl = time_to_live(own->ttl),
 			.negative_ttl = time_to_live(own->negative_ttl),
+			.clock_ttl = table->reads.by_clock ? (uint64_t)own->clock_ttl : 0,
 			.grace = (uint64_t)own->grace,
 			.stale_ttl = (uint64_t)own->stale_ttl,
 			.stale_negative =

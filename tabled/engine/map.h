@@ -26,7 +26,8 @@ struct map_settings {
 	int parent_domains;
 	int propagate_extension;
 	struct text_list feed_tables;
-	int64_t ttl, negative_ttl; /* ms, or SETTING_WORD: as long as the feed says */
+	int64_t ttl, negative_ttl; /* ms, or SETTING_WORD: as long as the feed says … */
+	int64_t clock_ttl;         /* … but so long (ms), if the query asks for the time */
 	int64_t grace, stale_ttl;  /* ms */
 	int cache, stale_negative; /* auto, yes or no */
 };

@@ -392,6 +392,11 @@ void reads_init_tables(
 		add_table(reads, tables->items[i], dialect);
 }
 
+void reads_forget(struct reads *reads, const char *why)
+{
+	give_up(reads, "%s", why);
+}
+
 void reads_finish(struct reads *reads)
 {
 	for (size_t i = 0; i < reads->count; i++)

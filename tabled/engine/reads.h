@@ -39,6 +39,7 @@ struct reads {
 	struct read *items; /* owned, as are the strings */
 	size_t count;
 	char *unknown; /* owned; NULL: the items are all. Else why not: "it calls get_quota()" */
+	bool by_clock; /* it compares with CURRENT_TIMESTAMP: an answer also changes by itself */
 };
 
 /* Reads the template of a query, as it stands in a map's option. Never fails: in doubt, unknown. */
@@ -47,6 +48,9 @@ void reads_init(struct reads *reads, const char *query, const struct dialect *di
 /* The administrator's word instead: any row of these tables may matter. */
 void reads_init_tables(
 	struct reads *reads, const struct text_list *tables, const struct dialect *dialect);
+
+/* Takes it all back: it is unknown, and that is why. */
+void reads_forget(struct reads *reads, const char *why);
 
 /* Takes a zeroed struct, too. */
 void reads_finish(struct reads *reads);

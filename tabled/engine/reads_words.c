@@ -59,7 +59,7 @@ static const char pure_functions[] = " abs ascii avg btrim cast ceil ceiling cha
 /* Read the clock, the session or the like without parentheses, or begin what is not followed here.
  */
 static const char never_words[] = " call current_catalog current_date current_role current_schema "
-				  "current_time current_timestamp "
+				  "current_time "
 				  "current_user except exec execute fetch for insert intersect "
 				  "into lateral localtime localtimestamp lock "
 				  "merge minus only procedure qualify rownum session_user "
@@ -137,6 +137,8 @@ static bool check_word(struct parser *parser)
 		return not_understood(parser);
 	if (is_word(token, "select") && is_subquery(parser))
 		return give_up(parser->reads, "it has a subquery");
+	if (!is_behind_dot && is_word(token, "current_timestamp"))
+		parser->reads->by_clock = true;
 	if (is_listed(token, never_names) || (!is_behind_dot && is_listed(token, never_words)))
 		return give_up(parser->reads, "it uses %.*s", shown_size(token), token->text.data);
 	/* PostgreSQL's own word for who asks, but not where a column is given that name. */

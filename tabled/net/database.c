@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/sql.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -138,38 +139,71 @@ static enum progress run(const struct database *database, struct batch *batch)
 	return progress;
 }
 
-static enum status ask(struct database *database, struct statement *statement, struct rows *rows,
-	struct error *why)
+static enum status ask(struct database *database, struct question *question)
 {
-	struct question question = {.statement = statement, .rows = rows, .why = why};
 	struct batch batch = {
-		.questions = &question, .count = 1, .deadline = clock_ms() + STATEMENT_MS};
+		.questions = question, .count = 1, .deadline = clock_ms() + STATEMENT_MS};
 	const struct backend *backend = database->source->backend;
 
-	statement->id = database->statements++;
 	if (run(database, &batch) != DONE)
 		return TRY_LATER;
 	if (backend->rest)
 		backend->rest(database->conn);
-	return question.status;
+	return question->status;
 }
 
 int database_do(struct database *database, const char *command, struct error *why)
 {
-	struct statement statement = {.text = command, .kind = STATEMENT_ALONE};
+	struct statement statement = {
+		.id = database->statements++, .text = command, .kind = STATEMENT_ALONE};
 	struct rows rows = {0};
-	enum status status = ask(database, &statement, &rows, why);
+	struct question question = {.statement = &statement, .rows = &rows, .why = why};
+	enum status status = ask(database, &question);
 
 	rows_finish(&rows);
 	return status == FOUND || status == NOT_FOUND ? 0 : -1;
+}
+
+int database_begin(struct database *database, struct error *why)
+{
+	/* Who only reads at first may never get the lock for writing. */
+	bool is_sqlite = sql_is_sqlite(database->source->backend->dialect);
+
+	return database_do(database, is_sqlite ? "BEGIN IMMEDIATE" : "BEGIN", why);
 }
 
 enum status database_ask(
 	struct database *database, const char *query, struct rows *rows, struct error *why)
 {
 	struct statement_part part = {.sql = slice_str(query)};
-	struct statement statement = {
-		.text = query, .kind = STATEMENT_ALONE, .parts = &part, .part_count = 1};
+	struct statement statement = {.id = database->statements++,
+		.text = query,
+		.kind = STATEMENT_ALONE,
+		.parts = &part,
+		.part_count = 1};
+	struct question question = {.statement = &statement, .rows = rows, .why = why};
 
-	return ask(database, &statement, rows, why);
+	return ask(database, &question);
+}
+
+enum status database_put(struct database *database, struct statement_writer *writer,
+	struct rows *rows, uint64_t *ret_changed, struct error *why)
+{
+	const struct statement *statement =
+		statement_writer_end(writer, STATEMENT_ONCE, database->statements++);
+	struct question question = {
+		.statement = statement, .params = writer->params, .rows = rows, .why = why};
+	enum status status = ask(database, &question);
+
+	*ret_changed = question.changed;
+	return status;
+}
+
+enum status database_ask_with(struct database *database, const struct statement *statement,
+	const struct slice *params, struct rows *rows, struct error *why)
+{
+	struct question question = {
+		.statement = statement, .params = params, .rows = rows, .why = why};
+
+	return ask(database, &question);
 }

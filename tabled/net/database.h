@@ -6,6 +6,7 @@
 #define TABLED_NET_DATABASE_H
 
 #include "engine/catalog.h"
+#include "engine/statement_writer.h"
 
 struct database {
 	const struct source_config *source; /* borrowed */
@@ -35,5 +36,19 @@ int database_do(struct database *database, const char *command, struct error *wh
  */
 enum status database_ask(
 	struct database *database, const char *query, struct rows *rows, struct error *why);
+
+/* Begins a transaction that is going to write: database_do() "COMMIT" or "ROLLBACK" ends it. */
+int database_begin(struct database *database, struct error *why);
+
+/*
+ * Carries out, or asks, what was written, with its values; that can be done once. As
+ * database_ask(). ret_changed: the rows that a change has met.
+ */
+enum status database_put(struct database *database, struct statement_writer *writer,
+	struct rows *rows, uint64_t *ret_changed, struct error *why);
+
+/* Asks a statement with its parameters, whose id nobody else has. As database_ask(). */
+enum status database_ask_with(struct database *database, const struct statement *statement,
+	const struct slice *params, struct rows *rows, struct error *why);
 
 #endif

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -335,6 +336,28 @@ START_TEST(overwritten_in_wal_mode)
 }
 END_TEST
 
+/* His first pages are in the file before the header says so: that is no copy over it. */
+START_TEST(somebody_in_the_middle_of_writing)
+{
+	const struct query *query = add_query("SELECT v FROM written WHERE k = '%s'");
+	struct locker locker;
+
+	tested->writing->run("INSERT INTO written (k, v) VALUES ('a', '1')");
+	assert_value(query, "a", "1");
+	rest();
+	locker = lock_file("BEGIN IMMEDIATE; UPDATE written SET v = '2'");
+	for (int i = 0; i < 2; i++) {
+		usleep(20000); /* the clock of a file system may be slow */
+		ck_assert_int_eq(utimes(sqlite_contract_path(), NULL), 0);
+		assert_value(query, "a", "1");
+		rest();
+	}
+	unlock_file(locker);
+	tested->writing->run("UPDATE written SET v = '3'");
+	assert_value(query, "a", "3");
+}
+END_TEST
+
 START_TEST(a_file_that_nobody_changes)
 {
 	const struct setting *row = setting_find(tested->backend->settings, "immutable");
@@ -447,6 +470,7 @@ void sqlite_add_cases(TCase *tcase)
 	tcase_add_test(tcase, its_own_writes);
 	tcase_add_test(tcase, checkpoints);
 	tcase_add_test(tcase, overwritten_in_wal_mode);
+	tcase_add_test(tcase, somebody_in_the_middle_of_writing);
 	tcase_add_test(tcase, a_file_that_nobody_changes);
 	tcase_add_test(tcase, a_file_without_permission);
 	tcase_add_test(tcase, foreign_keys);

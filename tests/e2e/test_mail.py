@@ -20,10 +20,6 @@ from support.mail import Case
 
 pytestmark = pytest.mark.skipif(postfix.why_not() is not None, reason=str(postfix.why_not()))
 
-PARAMETERS = ("virtual_mailbox_domains", "virtual_alias_domains", "virtual_alias_maps", "relay_domains",
-              "transport_maps", "virtual_mailbox_maps", "sender_bcc_maps", "recipient_bcc_maps",
-              "smtpd_sender_login_maps")
-
 SINKS = {"mailbox": True, "outside": False, "relay": False, "branch": False, "shop": True, "local": True}
 
 
@@ -187,7 +183,7 @@ RECIPIENTS = [
     to("max.mustermann+1@example.com", "mailbox max.mustermann+1@example.com"),
     to("max..mustermann@example.com", "550"),
     to("100%@example.com", "554"),
-    to("alice%example.com@mail.example.com", ALICE),
+    to("alice%example.com@mail.example.com", "554"),
     to("alice@[127.0.0.1]", "550"),
     to("alice@[203.0.113.1]", "554"),
     to("postmaster", "local postmaster@mail.example.com"),
@@ -235,7 +231,7 @@ RECIPIENTS = [
     to("info@bucher.example", "mailbox info@bücher.example", utf8=True),
     to("jürgen\udcff@example.com", "500", utf8=True),
     to("grüße@example.net", ALICE, utf8=True),
-    to("<>@example.com", "550"),
+    to("<>@example.com", "501"),
     to("alice@example.com.", ALICE),
     to("alice@example..com", "501"),
 ]
@@ -271,7 +267,7 @@ SENDERS = [
     sent_by("x@WEIß.example", "554", utf8=True),
     sent_by("x@xn--mnchen-3ya.example", "554"),
     sent_by("x@[203.0.113.9]", ALICE),
-    sent_by("postmaster", ALICE),
+    sent_by("postmaster", "504"),
 ]
 
 CLIENTS = [
@@ -351,8 +347,9 @@ VALUES = [
 # to the text, Postfix to what trivial-rewrite made of it. README.md tells people.
 DIFFERENT = {
     '"@elsewhere.example': "an open quote: Postfix puts the extension behind the domain, and bounces",
+    "alice%example.com": "allow_percent_hack = no: the % is part of the name; tabled takes it for the @ it is by default",
 }
-VALUES += ["alice%example.com", "<@a.example:alice@example.com>", *DIFFERENT]
+VALUES += ["<@a.example:alice@example.com>", *DIFFERENT]
 
 
 def value_cases(number):
@@ -391,14 +388,10 @@ def transports(sinks):
     }
 
 
-def ask_database_itself(directory, database):
-    """The settings that put Postfix's own clients of the database in place of the shipped socketmaps."""
+def tables_of_database(directory, database):
+    """Postfix's own clients of the database, which are put in place of the shipped socketmaps."""
     maps = postfix.shipped_maps((postfix.SHIPPED / "tabled.conf").read_text())
-    tables = postfix.proxy_tables(directory, database, maps)
-    settings = {name: tables[name] for name in PARAMETERS}
-    settings["smtpd_client_restrictions"] = "check_client_access " + tables["client_access"]
-    settings["smtpd_sender_restrictions"] = "check_sender_access " + tables["sender_access"]
-    return settings
+    return postfix.proxy_tables(directory, database, maps)
 
 
 # What chance adds to the cases is the engine's business, the same for all databases.
@@ -429,8 +422,8 @@ def seen(request, fresh_database):
 
 
 def through_postfix_alone(directory, database, sinks):
-    settings = {**transports(sinks), **ask_database_itself(directory / "tables", database)}
-    with postfix.Postfix(settings) as server, DovecotAuth(server.queue / "private" / "auth"):
+    tables = tables_of_database(directory / "tables", database)
+    with postfix.Postfix(transports(sinks), tables) as server, DovecotAuth(server.queue / "private" / "auth"):
         return mail.observe(server, sinks, MESSAGES[database.kind])
 
 

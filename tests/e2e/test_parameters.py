@@ -149,11 +149,16 @@ def query(name):
 
 def settings(sinks, tables):
     """main.cf's lines for {map: table}."""
+    restrictions = {name: ", ".join(f"{check} {tables[check]}" for check in checks)
+                    for name, checks in RESTRICTIONS.items()}
     return {
         **SETTINGS,
         **{name: AROUND.get(name, "{}").format(table) for name, table in tables.items()
            if not name.startswith("check_")},
-        **{name: ", ".join(f"{check} {tables[check]}" for check in checks) for name, checks in RESTRICTIONS.items()},
+        **restrictions,
+        # They hold for people with an account, too.
+        "mua_client_restrictions": restrictions["smtpd_client_restrictions"],
+        "mua_recipient_restrictions": restrictions["smtpd_recipient_restrictions"],
         "virtual_alias_domains": "$virtual_alias_maps",
         "virtual_transport": f"lmtp:inet:127.0.0.1:{sinks['mailbox'].port}",
         "local_transport": f"lmtp:inet:127.0.0.1:{sinks['local'].port}",

@@ -28,6 +28,20 @@ INSERT INTO alias (address, goto, active) VALUES ('team@example.com', 'alice@exa
     ('@b.example', 'jose@b.example', 1), ('@bücher.example', 'info@example.com', 0);
 INSERT INTO alias_domain (alias_domain, target_domain, active) VALUES ('bucher.example', 'bücher.example', 1),
     ('c.example', 'b.example', 1), ('d.example', 'b.example', 0), ('second.example', 'example.org', 1);
+INSERT INTO domain (domain, backup_mx, transport) VALUES ('backup.example', 1, 'smtp:[192.0.2.26]'), ('lmtp.example', 0, 'lmtp:x');
+INSERT INTO alias (address, goto, expires) VALUES ('soon@example.com', 'alice@example.com', '2037-12-31 23:59:59'),
+    ('past@example.com', 'alice@example.com', '2001-01-01 00:00:00'), ('past@example.com', 'bob@example.com', NULL),
+    ('@lmtp.example', 'alice@example.com', '2001-01-01 00:00:00'), ('past@b.example', 'bob@example.com', '2001-01-01 00:00:00'),
+    ('soon@b.example', 'bob@example.com', '2037-12-31 23:59:59');
+INSERT INTO alias_domain (alias_domain, target_domain) VALUES ('lmtp2.example', 'lmtp.example');
+INSERT INTO relay_recipient (address, active) VALUES ('joe@branch.example', 1), ('off@branch.example', 0),
+    ('@backup.example', 1), ('jürgen@backup.example', 1);
+INSERT INTO tls_policy (destination, policy, active) VALUES ('example.com', 'encrypt', 1), ('.branch.example', 'dane', 1),
+    ('[192.0.2.25]', 'verify match=mail.example', 1), ('gone.example', 'none', 0);
+INSERT INTO recipient_access (recipient, action, active) VALUES ('info@example.com', 'REJECT', 1), ('hq.branch.example', 'OK', 1),
+    ('noreply@', 'DISCARD', 1), ('gone.example', 'OK', 0);
+INSERT INTO rejected_tld (tld, action, active) VALUES ('spam', '554 5.7.1 no', 1), ('off', 'REJECT', 0);
+INSERT INTO rejected_tld (tld) VALUES ('bücher');
 INSERT INTO transport (destination, transport, active) VALUES ('*', 'smtp:', 1), ('.branch.example', 'lmtp:', 1),
     ('gone.example', 'error:5.1.2 this domain is gone', 0);
 INSERT INTO client_access (client, action, active) VALUES ('2001:db8:bad', 'REJECT', 1), ('192.0.2', 'DUNNO', 0);
@@ -51,11 +65,12 @@ BACKSLASH = r"back\slash@example.com"
 # Rows that are there, as Postfix asks for them, and others that only look like them: for a collation
 # of a language, or with trailing blanks left out, they would be the same.
 USERS = ["alice", "bob", "archive", "info", "list", "team", "off", "nobody", '"john doe"', '"a b"', "o'neil", "100%",
-         "_", "x", "jürgen", "jurgen", "ju\u0308rgen", "grüsse", "grusse", "grüße", "jose", "josé", "jose ", " jose", "zed",
+         "_", "x", "soon", "past", "joe", "jürgen", "jurgen", "ju\u0308rgen", "grüsse", "grusse", "grüße", "jose", "josé", "jose ", " jose", "zed",
          r"back\slash", "back\\\\slash", "🙂", "🙁", "a@b", "b", "ALICE", "", "%", "al%"]
 DOMAINS = ["example.com", "example.org", "example.net", "second.example", "bücher.example", "bucher.example", "b.example",
-           "c.example", "d.example", "asleep.example", "elsewhere.example", "example.com ", "b\u200b.example"]
-OTHERS = ["branch.example", ".branch.example", "hq.branch.example", "gone.example", "*", "<>", "noreply@", "spam.example",
+           "c.example", "d.example", "asleep.example", "elsewhere.example", "backup.example",
+           "lmtp.example", "lmtp2.example", "branch.example", "example.com ", "b\u200b.example"]
+OTHERS = ["[192.0.2.25]", "spam", "bücher", "off", ".branch.example", "hq.branch.example", "gone.example", "*", "<>", "noreply@", "spam.example",
           "198.51.100", "198.51.100 ", "198.51.100.7", "192.0.2", "2001:db8:bad", "'", "\\", "%", "_", "@", "", "''", "\\'",
           "STRASSE", "' OR ''='"]
 KEYS = ([f"{user}@{domain}" for user in USERS for domain in DOMAINS] + DOMAINS + OTHERS)
@@ -114,6 +129,26 @@ REFUSED = [
     ("sender_access", {"sender": "X.example", "action": "OK"}),
     ("sender_login", {"sender": "x@example.com", "login": "nobody@example.com"}),
     ("sender_login", {"sender": "x", "login": "alice@example.com"}),
+    ("domain", {"domain": "x.example", "backup_mx": 2}),
+    ("domain", {"domain": "x.example", "backup_mx": None}),
+    ("domain", {"domain": "x.example", "transport": ""}),
+    ("domain", {"domain": "x.example", "description": None}),
+    ("alias", {"address": "x@example.com", "goto": "a@b", "expires": "some day"}),
+    ("alias", {"address": "x@example.com", "goto": "a@b", "expires": ""}),
+    ("relay_recipient", {"address": "branch.example"}),
+    ("relay_recipient", {"address": "X@branch.example"}),
+    ("relay_recipient", {"address": "x@"}),
+    ("tls_policy", {"destination": "X.example", "policy": "none"}),
+    ("tls_policy", {"destination": "", "policy": "none"}),
+    ("tls_policy", {"destination": "x.example", "policy": ""}),
+    ("recipient_access", {"recipient": "X.example", "action": "OK"}),
+    ("recipient_access", {"recipient": "x.example", "action": ""}),
+    ("rejected_tld", {"tld": ".example"}),
+    ("rejected_tld", {"tld": "x.example"}),
+    ("rejected_tld", {"tld": "Example"}),
+    ("rejected_tld", {"tld": "example", "action": ""}),
+    ("schema_version", {"version": 2}),
+    ("schema_version", {"version": None}),
     ("quota", {"username": "nobody@example.com"}),
     ("quota", {"username": "alice@example.com"}),
     ("quota", {"username": "bob@example.com", "bytes": None}),
@@ -190,7 +225,7 @@ def keys(engine, database):
 @pytest.mark.parametrize("describe", [columns, keys])
 def test_same_tables(engines, describe):
     reference = describe("sqlite", engines["sqlite"])
-    assert len({table for table, *_ in reference}) == 20
+    assert len({table for table, *_ in reference}) == 25
     for name in ("pgsql", "mysql"):
         assert describe(name, engines[name]) == reference, name
 

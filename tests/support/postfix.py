@@ -19,6 +19,11 @@ from pathlib import Path
 
 SHIPPED = Path(__file__).resolve().parents[2] / "postfix-maps"
 
+RESTRICTIONS = [f"smtpd_{stage}_restrictions" for stage in ("client", "helo", "sender", "recipient")] + [
+    "mua_sender_restrictions", "mua_recipient_restrictions"]
+NEEDS_THE_WORLD = re.compile(r"\b(reject_unknown_\w+|reject_rhsbl_\w+ \S+|check_policy_service \S+)(,|$)")
+RATE_LIMITS = [f"smtpd_client_{what}_rate_limit" for what in ("connection", "message", "recipient")]
+
 # What a chrooted program wants to find. resolv.conf is missing on purpose: no test asks DNS.
 _CHROOT_FILES = ("hosts", "services", "nsswitch.conf", "localtime")
 
@@ -51,17 +56,22 @@ def public_directory(prefix="tabled-"):
 class Postfix:
     """
     Runs between start() and stop(), or `with` and its end. `settings` are appended to the shipped
-    main.cf; nothing else in the shipped files changes but the ports of master.cf.
+    main.cf. It is alone in the world: restrictions that ask DNS or a policy service are left out, and
+    its one client may send as much as it likes. All else in the shipped files is as it is, but for the
+    ports of master.cf. `tables` are put in place of the shipped socketmaps, by the names of their maps.
+    The whole server is run by mailserver.py.
     """
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, tables=None):
         self.root = public_directory("tabled-postfix-")
         self.config = self.root / "etc"
         self.queue = self.root / "spool"
         self.log = self.root / "maillog"
         self.smtp_port = free_port()
         self.submission_port = free_port()
+        self.submissions_port = free_port()
         self._settings = settings or {}
+        self._tables = tables
         self._lay_out()
 
     def __enter__(self):
@@ -99,7 +109,8 @@ class Postfix:
     def _write_configuration(self):
         shutil.copy(SHIPPED / "main.cf", self.config)
         services = (SHIPPED / "master.cf").read_text()
-        for name, port in (("smtp", self.smtp_port), ("submission", self.submission_port)):
+        for name, port in (("smtp", self.smtp_port), ("submission", self.submission_port),
+                           ("submissions", self.submissions_port)):
             services, count = re.subn(rf"^{name}(\s+inet\s)", rf"127.0.0.1:{port}\1", services, flags=re.M)
             assert count == 1, f"master.cf has no single {name} inet service"
         (self.config / "master.cf").write_text(services)
@@ -116,8 +127,30 @@ class Postfix:
             "disable_dns_lookups": "yes",
             "smtp_host_lookup": "native",
             "in_flow_delay": "0",
+            "smtp_tls_security_level": "may",
+            "smtp_dns_support_level": "enabled",
+            **{limit: "0" for limit in RATE_LIMITS},
+            **self._restrictions_for_one_alone(),
             **self._settings,
         })
+        if self._tables:
+            self._put_tables()
+
+    def _put_tables(self):
+        main = self.config / "main.cf"
+        text = main.read_text()
+        for name, table in self._tables.items():
+            text = re.sub(rf"socketmap:unix:private/tabled:{name}\b", table, text)
+        main.write_text(text)
+        self.set({"proxy_read_maps": f"proxy:unix:passwd.byname {' '.join(self._tables.values())}"})
+
+    def _restrictions_for_one_alone(self):
+        """{parameter: value} of the shipped lists, without what would ask somebody else."""
+        return {name: NEEDS_THE_WORLD.sub("", self.value(name)) for name in RESTRICTIONS}
+
+    def value(self, parameter):
+        done = subprocess.run(["postconf", "-c", self.config, "-h", parameter], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
 
     def set(self, settings):
         """Appends to main.cf, or replaces what it says."""

@@ -155,7 +155,12 @@ def suite_wire():
 
 def suite_e2e():
     """The daemon beside real Postfix, and what happens when its database has a bad day."""
-    return pytest(BUILD, 'tests/e2e')
+    return pytest(BUILD, 'tests/e2e', '--ignore=tests/e2e/mailserver')
+
+
+def suite_mailserver():
+    """The whole mail server, with the shipped files, on a host of its own: what its users and strangers see."""
+    return pytest(BUILD, 'tests/e2e/mailserver')
 
 
 def suite_workers():
@@ -291,6 +296,7 @@ SUITES = {
     'e2e': suite_e2e,
     'asan': suite_asan,
     'tsan': suite_tsan,
+    'mailserver': suite_mailserver,
     'debian13': suite_debian13,
     'workers': suite_workers,
     'fuzz': suite_fuzz,

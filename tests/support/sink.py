@@ -75,13 +75,13 @@ class _Conversation(socketserver.StreamRequestHandler):
 
 
 class Sink(socketserver.ThreadingTCPServer):
-    """Listens on a free port of 127.0.0.1 between `with` and its end."""
+    """Listens between `with` and its end: on a free port of 127.0.0.1, or at the address that is given."""
 
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, name, lmtp=False):
-        super().__init__(("127.0.0.1", 0), _Conversation)
+    def __init__(self, name, lmtp=False, address=("127.0.0.1", 0)):
+        super().__init__(address, _Conversation)
         self.sink_name = name
         self.lmtp = lmtp
         self.refusing = False  # answer "try later" to every message
@@ -102,6 +102,11 @@ class Sink(socketserver.ThreadingTCPServer):
     def keep(self, delivery):
         with self._lock:
             self._deliveries.append(delivery)
+
+    def look(self):
+        """What came since the last take_all()."""
+        with self._lock:
+            return list(self._deliveries)
 
     def take_all(self):
         """What came since the last call."""

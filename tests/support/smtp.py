@@ -6,14 +6,21 @@ import ssl
 
 
 class SmtpClient:
-    """A connection, open between `with` and its end. Text is UTF-8; surrogates carry other bytes."""
+    """
+    A connection, open between `with` and its end. Text is UTF-8; surrogates carry other bytes.
 
-    def __init__(self, port, timeout=60):
+    It goes to a port of 127.0.0.1, or is the `connection` that is given. With `trust`, an SSL context,
+    TLS begins only if the server proves to be `name`.
+    """
+
+    def __init__(self, port, timeout=60, connection=None, trust=None, name=None):
         self._address = ("127.0.0.1", port)
         self._timeout = timeout
+        self._connection = connection
+        self._trust, self._name = trust or _trust_anybody(), name
 
     def __enter__(self):
-        self._socket = socket.create_connection(self._address, self._timeout)
+        self._socket = self._connection or socket.create_connection(self._address, self._timeout)
         self._file = self._socket.makefile("rb")
         self.banner = self._read_reply()
         return self
@@ -34,14 +41,10 @@ class SmtpClient:
         return self._read_reply()
 
     def start_tls(self):
-        """The server's certificate is the test's own, so it is not verified."""
         reply = self.ask("STARTTLS")
         if reply.startswith("220"):
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
             self._file.close()
-            self._socket = context.wrap_socket(self._socket)
+            self._socket = self._trust.wrap_socket(self._socket, server_hostname=self._name)
             self._file = self._socket.makefile("rb")
         return reply
 
@@ -58,3 +61,11 @@ class SmtpClient:
             lines.append(line.decode("utf-8", "surrogateescape").rstrip("\r\n"))
             if line[3:4] != b"-":
                 return "\n".join(lines)
+
+
+def _trust_anybody():
+    """For a server whose certificate is the test's own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -22,7 +22,7 @@ static uint64_t ms(uint64_t seconds)
 struct freshness_case {
 	const char *what;
 	enum status status;
-	uint64_t ttl, negative_ttl, grace, stale_ttl;
+	uint64_t ttl, negative_ttl, clock_ttl, grace, stale_ttl;
 	bool stale_negative;
 	uint64_t feed;                             /* of the answer */
 	uint64_t run, healthy_until, before_until; /* of the source */
@@ -109,6 +109,18 @@ static const struct freshness_case cases[] = {
 		.reached = ASKED + 89999, .now = ASKED + 89999, .should = FRESH},
 	{"negative, too", NOT_FOUND, BY_FEED, .feed = 1, .run = 1, .healthy_until = ASKED + 90000,
 		.reached = ASKED + 89999, .now = ASKED + 89999, .should = FRESH},
+	{"under the feed, but the clock counts", FOUND, BY_FEED, .clock_ttl = 60, .feed = 1,
+		.run = 1, .healthy_until = ASKED + 90000, .now = ASKED + 59, .should = FRESH},
+	{"… and is over", FOUND, BY_FEED, .clock_ttl = 60, .feed = 1, .run = 1,
+		.healthy_until = ASKED + 90000, .reached = ASKED, .now = ASKED + 60,
+		.should = STALE},
+	{"… negative, too", NOT_FOUND, BY_FEED, .clock_ttl = 60, .feed = 1, .run = 1,
+		.healthy_until = ASKED + 90000, .reached = ASKED, .now = ASKED + 60,
+		.should = FORGOTTEN},
+	{"… and without a feed it is asked all the same", FOUND, BY_FEED, .clock_ttl = 60,
+		.reached = ASKED, .now = ASKED, .should = STALE},
+	{"… where there is a ttl, that holds", FOUND, RULE, .clock_ttl = 60, .reached = ASKED,
+		.now = ASKED + 70, .should = FRESH},
 	{"no feed: it is asked each time", FOUND, BY_FEED, .reached = ASKED, .now = ASKED,
 		.should = STALE},
 	{"… and kept for when the source fails", FOUND, BY_FEED, .reached = ASKED, .failing = true,
@@ -232,6 +244,7 @@ START_TEST(by_the_table)
 	struct freshness_rule rule = {.kept = true,
 		.ttl = ms(at->ttl),
 		.negative_ttl = ms(at->negative_ttl),
+		.clock_ttl = ms(at->clock_ttl),
 		.grace = ms(at->grace),
 		.stale_ttl = ms(at->stale_ttl),
 		.stale_negative = at->stale_negative};
@@ -292,7 +305,7 @@ START_TEST(time_never_makes_it_better)
 
 	for (uint64_t now = ms(ASKED); now < ms(ASKED + 3000); now += 500) {
 		struct freshness_rule rule = {true, ms(at->ttl), ms(at->negative_ttl),
-			ms(at->grace), ms(at->stale_ttl), at->stale_negative};
+			ms(at->clock_ttl), ms(at->grace), ms(at->stale_ttl), at->stale_negative};
 		struct freshness_source source = {ms(at->reached), ms(at->healthy_until), at->run,
 			ms(at->before_until), at->failing};
 		struct freshness_answer answer = {at->status, ms(ASKED), at->feed, 0};

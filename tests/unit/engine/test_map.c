@@ -274,6 +274,27 @@ START_TEST(extension)
 }
 END_TEST
 
+/* That time passes no feed tells. */
+START_TEST(query_by_the_clock)
+{
+	static const char query[] = "SELECT a FROM t WHERE b = '%s' AND c > CURRENT_TIMESTAMP";
+	const struct map *maps;
+
+	setup_map(&setup, "unlimited", "wide", query);
+	setup_map(&setup, "limited", "wide", query);
+	setup_set(&setup, "clock_ttl", "1m");
+	setup_map(&setup, "timeless", "wide", "SELECT a FROM t WHERE b = '%s'");
+	setup_set(&setup, "clock_ttl", "1m");
+	maps = compile();
+	ck_assert_str_eq(maps[0].tables[0]->reads.unknown,
+		"it uses CURRENT_TIMESTAMP, and there is no clock_ttl");
+	ck_assert_ptr_null(maps[1].tables[0]->reads.unknown);
+	ck_assert_uint_eq(maps[1].tables[0]->reads.count, 1);
+	ck_assert_uint_eq(maps[1].rules[0].clock_ttl, 60000);
+	ck_assert_uint_eq(maps[2].rules[0].clock_ttl, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("map");
@@ -286,6 +307,7 @@ int main(void)
 	tcase_add_loop_test(tcase, domain_list, 0, COUNT(lists));
 	tcase_add_test(tcase, wants_what_templates_need);
 	tcase_add_loop_test(tcase, extension, 0, COUNT(restored));
+	tcase_add_test(tcase, query_by_the_clock);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

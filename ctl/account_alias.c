@@ -1,0 +1,330 @@
+/*
+ * tabledctl alias. An alias has a row for each address that it leads to.
+ */
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "ctl/account.h"
+#include "ctl/mail_name.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TARGETS_MOST = 1000 };
+
+static const struct field fields[] = {{"alias", "address", FIELD_TEXT, true, NULL},
+	{"goto", "goto", FIELD_TEXT, true, NULL},
+	{"active", "active", FIELD_FLAG, true, "--active"},
+	{"expires", "expires", FIELD_TIME, true, "--expires"}, {0}};
+
+static int read_key(struct account *account, struct error *why)
+{
+	return mail_address(account->arguments.words[1], true, &account->key, why);
+}
+
+/* --- Where mail goes */
+
+/* Is there a mailbox or alias by that name, or one for the rest of its domain? */
+static int has_target(
+	struct account *account, struct slice address, struct slice domain, struct error *why)
+{
+	struct buf rest = {0};
+	int found = account_has(account, "mailbox", "username", address, why);
+
+	if (found == 0)
+		found = account_has(account, "alias", "address", address, why);
+	if (found == 0) {
+		buf_add_byte(&rest, '@');
+		buf_add_slice(&rest, domain);
+		found = account_has(account, "alias", "address", buf_slice(&rest), why);
+	}
+	buf_finish(&rest);
+	return found;
+}
+
+/* The same for user+tag as for user, where there is no such mailbox. */
+static int has_extended_target(
+	struct account *account, struct slice local, struct slice domain, struct error *why)
+{
+	ptrdiff_t plus = slice_find(local, '+');
+	struct buf address = {0};
+	int found;
+
+	buf_add_format(&address, "%.*s@%.*s", SLICE_ARGS(local), SLICE_ARGS(domain));
+	found = has_target(account, buf_slice(&address), domain, why);
+	if (found == 0 && plus > 0) {
+		buf_clear(&address);
+		buf_add_format(&address, "%.*s@%.*s", (int)plus, local.data, SLICE_ARGS(domain));
+		found = has_target(account, buf_slice(&address), domain, why);
+	}
+	buf_finish(&address);
+	return found;
+}
+
+/* Elsewhere is not our affair; here it has to be somebody. */
+static int check_target(struct account *account, struct slice address, struct error *why)
+{
+	struct slice domain = mail_domain_of(address);
+	struct slice local = slice_of(address.data, address.size - domain.size - 1);
+	struct buf target = {0};
+	enum domain_class class;
+	int found;
+
+	if (account_domain_class(account, domain, &class, &target, why) < 0) {
+		buf_finish(&target);
+		return -1;
+	}
+	found = 1;
+	if (class == DOMAIN_OURS)
+		found = has_extended_target(account, local, domain, why);
+	else if (class == DOMAIN_ALIAS)
+		found = has_extended_target(account, local, buf_slice(&target), why);
+	buf_finish(&target);
+	if (found == 0 && !account->force)
+		return error_set(why,
+			"an alias to nowhere: %.*s is neither a mailbox nor an alias (--force adds "
+			"it all the same)",
+			SLICE_ARGS(address));
+	return found < 0 ? -1 : 0;
+}
+
+/* Folded where it is ours; elsewhere the case of a local part may matter. */
+static int read_target(
+	struct account *account, const char *text, struct buf *out, struct error *why)
+{
+	struct buf folded = {0};
+	enum domain_class class;
+	int result;
+
+	result = mail_address(text, false, &folded, why);
+	if (result == 0)
+		result = check_target(account, buf_slice(&folded), why);
+	if (result == 0)
+		result = account_domain_class(
+			account, mail_domain_of(buf_slice(&folded)), &class, NULL, why);
+	if (result == 0 && (class == DOMAIN_OURS || class == DOMAIN_ALIAS))
+		buf_add_slice(out, buf_slice(&folded));
+	else if (result == 0)
+		buf_add_string(out, text);
+	buf_finish(&folded);
+	return result;
+}
+
+/* --- Rows */
+
+/* Writes " WHERE address = … AND goto = …"; all of the alias if there is no target. */
+static void write_row(struct account *account, struct statement_writer *writer, struct slice target)
+{
+	statement_write(writer, " WHERE address = ");
+	statement_write_value(writer, buf_slice(&account->key));
+	if (!target.data)
+		return;
+	statement_write(writer, " AND goto = ");
+	statement_write_value(writer, target);
+}
+
+/* Returns 1 or 0; -1 with `why`. */
+static int has_row(struct account *account, struct slice target, struct error *why)
+{
+	struct statement_writer writer;
+	struct rows rows = {0};
+	enum status status;
+
+	account_begin(account, &writer);
+	statement_write(&writer, "SELECT 1 FROM alias");
+	write_row(account, &writer, target);
+	status = session_ask(&account->session, &writer, &rows, why);
+	rows_finish(&rows);
+	return status == FOUND ? 1 : status == NOT_FOUND ? 0 : -1;
+}
+
+static int insert_row(struct account *account, struct slice target, struct error *why)
+{
+	struct statement_writer writer;
+
+	account_begin(account, &writer);
+	statement_write(&writer, "INSERT INTO alias (address, goto");
+	for (size_t i = 0; fields[i].name; i++)
+		if (account->values[i].is_set)
+			statement_write(&writer, ", %s", fields[i].column);
+	statement_write(&writer, ") VALUES (");
+	statement_write_value(&writer, buf_slice(&account->key));
+	statement_write(&writer, ", ");
+	statement_write_value(&writer, target);
+	account_write_values(account, &writer);
+	statement_write(&writer, ")");
+	return session_change(&account->session, &writer, NULL, why);
+}
+
+static int add_target(struct account *account, const char *text, struct error *why)
+{
+	struct buf target = {0};
+	int result = read_target(account, text, &target, why), found;
+
+	if (result == 0) {
+		found = has_row(account, buf_slice(&target), why);
+		if (found > 0)
+			error_set(why, "%s leads to %s already", buf_string(&account->key),
+				buf_string(&target));
+		result = found ? -1 : insert_row(account, buf_slice(&target), why);
+	}
+	buf_finish(&target);
+	return result;
+}
+
+/* --- The verbs */
+
+static int check_domain(struct account *account, struct error *why)
+{
+	struct slice domain = mail_domain_of(buf_slice(&account->key));
+	struct buf target = {0};
+	enum domain_class class;
+	int result = account_domain_class(account, domain, &class, &target, why);
+
+	if (result == 0 && class == DOMAIN_ALIAS)
+		result = error_set(why, "%.*s is another name of %s: the alias belongs there",
+			SLICE_ARGS(domain), buf_string(&target));
+	else if (result == 0 && class != DOMAIN_OURS && class != DOMAIN_BACKUP)
+		result = error_set(why, "%.*s is none of our domains: tabledctl domain add %.*s",
+			SLICE_ARGS(domain), SLICE_ARGS(domain));
+	buf_finish(&target);
+	return result;
+}
+
+/* Said, since people may not expect it; and a list may want it. */
+static int note_mailbox(struct account *account, struct error *why)
+{
+	struct slice address = buf_slice(&account->key);
+	int found = account_has(account, "mailbox", "username", address, why);
+
+	if (found > 0)
+		found = has_row(account, address, why) ? 0 : 1;
+	if (found > 0)
+		fprintf(stderr,
+			"tabledctl: note: there is a mailbox %s, which gets no mail now: add it to "
+			"the alias if it should\n",
+			buf_string(&account->key));
+	return found < 0 ? EXIT_ERROR : EXIT_FOUND;
+}
+
+static int run_add(struct account *account, struct error *why)
+{
+	const struct arguments *arguments = &account->arguments;
+
+	if (read_key(account, why) < 0 || check_domain(account, why) < 0)
+		return EXIT_ERROR;
+	for (size_t i = 2; i < arguments->count; i++)
+		if (add_target(account, arguments->words[i], why) < 0)
+			return EXIT_ERROR;
+	return note_mailbox(account, why);
+}
+
+static int run_list(struct account *account, struct error *why)
+{
+	bool is_part = account->arguments.count > 1;
+	struct rows rows = {0};
+	enum status status;
+
+	if (is_part && mail_domain(account->arguments.words[1], &account->key, why) < 0)
+		return EXIT_ERROR;
+	status = account_rows(account, is_part ? "domain = " : NULL, buf_slice(&account->key),
+		"address, goto", &rows, why);
+	if (status == FOUND || status == NOT_FOUND)
+		fields_list(fields, &rows, account->json);
+	rows_finish(&rows);
+	return status == FOUND || status == NOT_FOUND ? EXIT_FOUND : EXIT_ERROR;
+}
+
+static int run_show(struct account *account, struct error *why)
+{
+	struct rows rows = {0};
+	enum status status;
+
+	if (read_key(account, why) < 0)
+		return EXIT_ERROR;
+	status = account_rows(
+		account, "address = ", buf_slice(&account->key), "address, goto", &rows, why);
+	if (status == FOUND)
+		fields_list(fields, &rows, account->json);
+	rows_finish(&rows);
+	if (status == NOT_FOUND)
+		return account_not_found(why, "there is no alias %s", buf_string(&account->key));
+	return status == FOUND ? EXIT_FOUND : EXIT_ERROR;
+}
+
+/* Does it to all rows of the alias, or to those of the targets that are named. */
+static int each_row(struct account *account,
+	int (*change)(struct account *account, struct slice target, uint64_t *ret_count,
+		struct error *why),
+	struct error *why)
+{
+	const struct arguments *arguments = &account->arguments;
+	struct slice target = {0};
+	uint64_t count;
+
+	if (read_key(account, why) < 0)
+		return EXIT_ERROR;
+	for (size_t i = 2; i == 2 || i < arguments->count; i++) {
+		if (i < arguments->count)
+			target = slice_str(arguments->words[i]);
+		if (change(account, target, &count, why) < 0)
+			return EXIT_ERROR;
+		if (!count && target.data)
+			return account_not_found(why, "%s does not lead to %s",
+				buf_string(&account->key), target.data);
+		if (!count)
+			return account_not_found(
+				why, "there is no alias %s", buf_string(&account->key));
+	}
+	return EXIT_FOUND;
+}
+
+static int change_row(
+	struct account *account, struct slice target, uint64_t *ret_count, struct error *why)
+{
+	struct statement_writer writer;
+	size_t count;
+
+	account_begin(account, &writer);
+	statement_write(&writer, "UPDATE alias");
+	count = account_write_set(account, &writer);
+	write_row(account, &writer, target);
+	if (count)
+		return session_change(&account->session, &writer, ret_count, why);
+	statement_writer_finish(&writer);
+	return error_set(why, "there is nothing to change: name an option");
+}
+
+static int delete_row(
+	struct account *account, struct slice target, uint64_t *ret_count, struct error *why)
+{
+	struct statement_writer writer;
+
+	account_begin(account, &writer);
+	statement_write(&writer, "DELETE FROM alias");
+	write_row(account, &writer, target);
+	return session_change(&account->session, &writer, ret_count, why);
+}
+
+static int run_change(struct account *account, struct error *why)
+{
+	return each_row(account, change_row, why);
+}
+
+static int run_delete(struct account *account, struct error *why)
+{
+	return each_row(account, delete_row, why);
+}
+
+static const struct account_verb verbs[] = {{"add", run_add, true, true, 2, TARGETS_MOST, NULL},
+	{"list", run_list, false, false, 0, 1, NULL}, {"show", run_show, false, false, 1, 1, NULL},
+	{"change", run_change, true, true, 1, TARGETS_MOST, NULL},
+	{"delete", run_delete, true, false, 1, TARGETS_MOST, NULL}, {0}};
+
+static const struct account_kind alias_kind = {"alias", "alias", "address", fields, verbs};
+
+int alias_run(const char *path, int argc, char **argv)
+{
+	return account_run(&alias_kind, path, argc, argv);
+}
