@@ -135,6 +135,19 @@ static enum progress ask(struct writer_conn *conn)
 	return sqlite_ask_once(&conn->handle, &task->question, task->batch.only_check);
 }
 
+/* It was lost before anything was written: there is no file to write to. */
+static bool has_written_nothing(struct writer_conn *conn)
+{
+	switch (sqlite3_errcode(conn->handle.db) & 0xff) {
+	case SQLITE_NOTADB:
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum progress carry_out(struct writer_conn *conn)
 {
 	struct task *task = &conn->task;
@@ -144,9 +157,12 @@ static enum progress carry_out(struct writer_conn *conn)
 	conn->handle.deadline = task->batch.deadline;
 	if (!transaction_allows(&conn->transaction, &task->batch))
 		return DONE;
-	if (stands_alone && sqlite_handle_check(&conn->handle, &task->why) < 0)
+	if (stands_alone && sqlite_handle_check(&conn->handle, &task->why) < 0) {
+		task->batch.is_refused = true;
 		return LOST;
+	}
 	progress = ask(conn);
+	task->batch.is_refused = progress == LOST && stands_alone && has_written_nothing(conn);
 	if (progress == BUSY) {
 		error_set(&task->why, "%s was locked by somebody else for all of query_timeout",
 			conn->handle.config->path);
@@ -348,6 +364,7 @@ static enum progress writer_advance(void *opaque)
 		return WANT_READ;
 	eventfd_read(conn->bell, &rung);
 	hand_over(&conn->task, &conn->batch->questions[0]);
+	conn->batch->is_refused = conn->task.batch.is_refused;
 	conn->batch = NULL;
 	return conn->task.progress;
 }

@@ -198,7 +198,7 @@ static void iterate(struct command *command, uint64_t now)
 {
 	struct dict_session *session = command->session;
 	struct slice key, values;
-	const char *why = NULL;
+	struct reply failure;
 	enum iteration_state state = ITERATION_ROW;
 
 	command->is_stuck = false;
@@ -208,7 +208,7 @@ static void iterate(struct command *command, uint64_t now)
 			command->is_stuck = true;
 			return;
 		}
-		state = iteration_next(command->iteration, now, &key, &values, &why);
+		state = iteration_next(command->iteration, now, &key, &values, &failure);
 		if (state == ITERATION_ROW)
 			dict_put_row(session->client->out, command->number, key, values);
 	}
@@ -219,7 +219,7 @@ static void iterate(struct command *command, uint64_t now)
 		dict_put_last_row(session->client->out, command->number, &command->times);
 	else
 		dict_put_failed(
-			session->client->out, command->number, slice_str(why), &command->times);
+			session->client->out, command->number, failure.text, &command->times);
 	command_over(command);
 }
 

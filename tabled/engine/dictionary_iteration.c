@@ -6,6 +6,7 @@
 #include "engine/dictionary_internal.h"
 #include "engine/dictionary_work.h"
 #include "engine/engine_internal.h"
+#include "engine/form.h"
 #include "engine/shape.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ struct dictionary_iteration {
 	uint64_t limit, asked_limit; /* rows of a page; of the one that was asked for */
 	bool is_last;                /* page of the key */
 	bool has_begun;              /* the key has had a page with rows */
-	struct buf last;             /* the cells of its last row, by which the next page goes on */
+	struct buf last;             /* the cells of its last row, as a form */
 	struct buf row_key, row_values;
 	bool has_met, is_over, is_left;
 	bool is_out;        /* a page is asked for … */
@@ -226,8 +227,7 @@ static void ask_page(struct dictionary_iteration *iteration, uint64_t now)
 	iteration->asked_limit =
 		iteration->limit < iteration->left ? iteration->limit : iteration->left;
 	if (iteration->has_begun)
-		dictionary_form_split(
-			buf_slice(&iteration->last), unknown_fields(iteration), after);
+		form_split(buf_slice(&iteration->last), unknown_fields(iteration), after);
 	write_page(iteration, iteration->has_begun ? after : NULL);
 	statement = statement_writer_end(
 		&iteration->writer, STATEMENT_ONCE, iteration->engine->catalog->table_count);
@@ -245,20 +245,17 @@ static void ask_page(struct dictionary_iteration *iteration, uint64_t now)
 	iteration->is_asking = false;
 }
 
-/* The cells of the last row, as a key form has them. */
+/* By the cells of the last row the next page goes on. */
 static void note_last(struct dictionary_iteration *iteration)
 {
+	struct slice cells[DICTIONARY_VARIABLES_MAX];
 	size_t count = unknown_fields(iteration);
 
+	for (size_t i = 0; i < count; i++)
+		cells[i] = rows_cell(&iteration->rows, iteration->rows.count - 1, i);
 	iteration->has_begun = true;
 	buf_clear(&iteration->last);
-	for (size_t i = 0; i < count; i++) {
-		struct slice cell = rows_cell(&iteration->rows, iteration->rows.count - 1, i);
-
-		if (i + 1 < count)
-			buf_add_format(&iteration->last, "%zu:", cell.size);
-		buf_add_slice(&iteration->last, cell);
-	}
+	form_join(cells, count, &iteration->last);
 }
 
 /* Big values may be too many for one page: is a smaller one worth a try? */
@@ -369,7 +366,7 @@ static void advance(struct dictionary_iteration *iteration, uint64_t now)
 }
 
 enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint64_t now,
-	struct slice *ret_key, struct slice *ret_values, const char **ret_why)
+	struct slice *ret_key, struct slice *ret_values, struct reply *ret_failure)
 {
 	while (!iteration->is_over && !iteration->is_out) {
 		if (iteration->row < iteration->rows.count) {
@@ -390,6 +387,10 @@ enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint
 	}
 	if (!iteration->is_over)
 		return ITERATION_WAIT;
-	*ret_why = iteration->why.text;
-	return iteration->status == NOT_FOUND ? ITERATION_DONE : ITERATION_FAILED;
+	if (iteration->status == NOT_FOUND)
+		return ITERATION_DONE;
+	*ret_failure = (struct reply){.status = iteration->status,
+		.text = slice_str(iteration->why.text),
+		.map = iteration->config.dictionary->name};
+	return ITERATION_FAILED;
 }

@@ -51,10 +51,11 @@ enum iteration_state {
 
 /*
  * Takes the next row. Rows are asked for page by page, so as many are held as a page has, and not
- * before this is called. ret_why is set if it has failed; borrowed from the iteration.
+ * before this is called. If it has failed, ret_failure says how and why, borrowed from the
+ * iteration.
  */
 enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint64_t now,
-	struct slice *ret_key, struct slice *ret_values, const char **ret_why);
+	struct slice *ret_key, struct slice *ret_values, struct reply *ret_failure);
 
 /* --- Changing. dictionary_commit.c */
 

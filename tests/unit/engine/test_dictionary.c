@@ -1,6 +1,7 @@
 #include "engine/dictionary.h"
 
 #include "engine/dictionary_internal.h"
+#include "engine/form.h"
 #include "support/map.h"
 #include "support/text.h"
 
@@ -459,7 +460,7 @@ START_TEST(forms_of_a_key)
 	dictionary_form(&place, &form);
 	assert_slice(buf_slice(&form), forms[_i].form);
 	count = dictionary_key_parts(place.key);
-	dictionary_form_split(buf_slice(&form), count, parts);
+	form_split(buf_slice(&form), count, parts);
 	for (size_t i = 0; i < count; i++)
 		assert_slice(parts[i], forms[_i].parts[i]);
 	ck_assert(count == 3 || !forms[_i].parts[count]);
@@ -471,9 +472,9 @@ START_TEST(a_form_of_nothing)
 {
 	struct slice part = slice_str("untouched");
 
-	dictionary_form_split(slice_str(""), 0, &part);
+	form_split(slice_str(""), 0, &part);
 	assert_slice(part, "untouched");
-	dictionary_form_split(slice_str(""), 1, &part);
+	form_split(slice_str(""), 1, &part);
 	assert_slice(part, "");
 }
 END_TEST

@@ -426,6 +426,22 @@ START_TEST(somebody_holds_the_lock)
 }
 END_TEST
 
+/* To a file that is not there any more nothing was written. */
+START_TEST(the_file_is_away)
+{
+	char aside[128];
+
+	snprintf(aside, sizeof(aside), "%s/aside.db", ground.directory);
+	ground.setup.source_settings.retry_interval = 0;
+	ground_start();
+	commit("u", "set shared/login/n=1", FOUND, NULL);
+	ck_assert_int_eq(rename(ground.path, aside), 0);
+	commit("u", "set shared/login/n=2", TRY_LATER, "mail.db");
+	ck_assert_int_eq(rename(aside, ground.path), 0);
+	ck_assert_str_eq(ground_ask("SELECT stamp FROM login"), "1");
+}
+END_TEST
+
 /* --- What is purged */
 
 /* All that may have to do with the row of n; and what is surely none of it. */
@@ -579,14 +595,14 @@ static struct iteration_config config_of(const char *path, const char *user, int
 }
 
 /* Takes rows, at most so many, into `text`: "key=values ". Returns how that ended. */
-static enum iteration_state take(struct rows_seen *seen, size_t most, const char **ret_why)
+static enum iteration_state take(struct rows_seen *seen, size_t most, struct reply *ret_failure)
 {
 	enum iteration_state state = ITERATION_WAIT;
 	struct slice key, values;
 
 	for (int i = 0; most; i++) {
 		ck_assert_msg(i < 200000, "the iteration never ends");
-		state = iteration_next(seen->iteration, clock_ms(), &key, &values, ret_why);
+		state = iteration_next(seen->iteration, clock_ms(), &key, &values, ret_failure);
 		if (state == ITERATION_WAIT) {
 			ground_turn();
 			continue;
@@ -603,17 +619,19 @@ static void iterate_with(
 	const struct iteration_config *config, enum iteration_state should, const char *reason)
 {
 	struct rows_seen seen = {.calls = 0};
-	const char *why = "";
+	struct reply failure = {.text = slice_str("")};
 	enum iteration_state state;
 
 	buf_clear(&text);
 	seen.iteration = iteration_begin(ground.engine, config, on_ready, &seen);
-	state = take(&seen, SIZE_MAX, &why);
-	ck_assert_msg(state == should, "%d: %s", state, why);
-	if (state == ITERATION_FAILED)
-		assert_contains(why, reason);
+	state = take(&seen, SIZE_MAX, &failure);
+	ck_assert_msg(state == should, "%d: %.*s", state, SLICE_ARGS(failure.text));
+	if (state == ITERATION_FAILED) {
+		ck_assert_int_eq(failure.status, BROKEN);
+		assert_contains(failure.text.data, reason);
+	}
 	/* It stays over. */
-	ck_assert_int_eq(take(&seen, 1, &why), should);
+	ck_assert_int_eq(take(&seen, 1, &failure), should);
 	iteration_end(seen.iteration);
 	settle();
 }
@@ -889,7 +907,7 @@ START_TEST(ended_in_the_middle)
 {
 	struct iteration_config config;
 	struct rows_seen seen = {.calls = 0};
-	const char *why;
+	struct reply failure;
 
 	ground_start();
 	insert_many(1500);
@@ -898,7 +916,7 @@ START_TEST(ended_in_the_middle)
 	for (size_t rows = 0; rows <= 1000; rows += 500) {
 		seen.iteration = iteration_begin(ground.engine, &config, on_ready, &seen);
 		ck_assert_uint_eq(engine_pending(ground.engine), 1);
-		take(&seen, rows, &why);
+		take(&seen, rows, &failure);
 		iteration_end(seen.iteration);
 		ck_assert_uint_eq(engine_pending(ground.engine), 0);
 		engine_rest(ground.engine, clock_ms());
@@ -913,7 +931,7 @@ START_TEST(ended_while_it_waits)
 	struct iteration_config config;
 	struct rows_seen seen = {.calls = 0}, other = {.calls = 0};
 	struct slice key, values;
-	const char *why;
+	struct reply failure;
 
 	ground_start();
 	insert_many(3);
@@ -921,16 +939,16 @@ START_TEST(ended_while_it_waits)
 	ground_sql("BEGIN EXCLUSIVE");
 	seen.iteration = iteration_begin(ground.engine, &config, on_ready, &seen);
 	other.iteration = iteration_begin(ground.engine, &config, on_ready, &other);
-	ck_assert_int_eq(
-		iteration_next(seen.iteration, clock_ms(), &key, &values, &why), ITERATION_WAIT);
-	ck_assert_int_eq(
-		iteration_next(seen.iteration, clock_ms(), &key, &values, &why), ITERATION_WAIT);
-	ck_assert_int_eq(
-		iteration_next(other.iteration, clock_ms(), &key, &values, &why), ITERATION_WAIT);
+	ck_assert_int_eq(iteration_next(seen.iteration, clock_ms(), &key, &values, &failure),
+		ITERATION_WAIT);
+	ck_assert_int_eq(iteration_next(seen.iteration, clock_ms(), &key, &values, &failure),
+		ITERATION_WAIT);
+	ck_assert_int_eq(iteration_next(other.iteration, clock_ms(), &key, &values, &failure),
+		ITERATION_WAIT);
 	iteration_end(seen.iteration);
 	ck_assert_uint_eq(engine_pending(ground.engine), 2);
 	ground_sql("COMMIT");
-	ck_assert_int_eq(take(&other, SIZE_MAX, &why), ITERATION_DONE);
+	ck_assert_int_eq(take(&other, SIZE_MAX, &failure), ITERATION_DONE);
 	assert_many(3);
 	ck_assert_uint_eq(seen.calls, 0);
 	ck_assert_uint_eq(other.calls, 1);
@@ -945,7 +963,7 @@ START_TEST(abandoned)
 	struct iteration_config config;
 	struct rows_seen seen = {.calls = 0};
 	struct answer answer = {.count = 0};
-	const char *why;
+	struct reply failure;
 
 	ground_start();
 	insert_many(3);
@@ -953,7 +971,7 @@ START_TEST(abandoned)
 	ground_sql("BEGIN EXCLUSIVE");
 	seen.iteration = iteration_begin(ground.engine, &config, on_ready, &seen);
 	ck_assert_int_eq(iteration_next(seen.iteration, clock_ms(), &(struct slice){0},
-				 &(struct slice){0}, &why),
+				 &(struct slice){0}, &failure),
 		ITERATION_WAIT);
 	dictionary_commit(ground.engine, ground.dictionary,
 		make_changes("", 0, "set shared/login/n=1"), clock_ms(), on_answer, &answer);
@@ -961,7 +979,8 @@ START_TEST(abandoned)
 	ck_assert_uint_eq(seen.calls, 1);
 	ck_assert_int_eq(answer.count, 1);
 	ck_assert_int_eq(answer.status, TRY_LATER);
-	ck_assert_int_eq(take(&seen, SIZE_MAX, &why), ITERATION_FAILED);
+	ck_assert_int_eq(take(&seen, SIZE_MAX, &failure), ITERATION_FAILED);
+	ck_assert_int_eq(failure.status, TRY_LATER);
 	iteration_end(seen.iteration);
 	ground_sql("COMMIT");
 	buf_finish(&answer.text);
@@ -989,6 +1008,7 @@ static Suite *dictionary_work_suite(void)
 	tcase_add_test(tcase, changes_that_are_too_many);
 	tcase_add_test(tcase, a_statement_fails);
 	tcase_add_test(tcase, somebody_holds_the_lock);
+	tcase_add_test(tcase, the_file_is_away);
 	tcase_add_test(tcase, a_row_is_purged_everywhere);
 	tcase_add_test(tcase, another_spelling_is_purged);
 	tcase_add_test(tcase, each_user_has_his_own);
