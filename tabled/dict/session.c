@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "engine/dictionary_work.h"
+#include "engine/dictionary_commit.h"
+#include "engine/dictionary_iteration.h"
+#include "engine/dictionary_lookup.h"
 #include "proto/dict.h"
 
 #include <assert.h>
