@@ -10,12 +10,14 @@
 #include "sqlite_internal.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -52,6 +54,9 @@ struct writer_conn {
 	atomic_bool is_closing;
 	struct batch *batch; /* the one that runs: the owner's */
 	struct task task;    /* STATE_ASKED: the thread's, else the owner's */
+
+	/* A copy: the thread may still run when the configuration is gone. */
+	struct sqlite_config config;
 
 	/* The thread's, as long as there is one. */
 	struct sqlite_handle handle;
@@ -230,10 +235,12 @@ static void finish_lock(struct writer_conn *conn)
 static int open_handle(
 	struct writer_conn *conn, const struct sqlite_config *config, struct error *why)
 {
+	conn->config = *config;
+	conn->config.path = memory_copy_string(config->path);
 	if (config->immutable)
 		return error_set(why, "immutable = yes: nobody may write to %s, nor does tabled",
 			config->path);
-	if (sqlite_handle_open(&conn->handle, config, true, why) < 0)
+	if (sqlite_handle_open(&conn->handle, &conn->config, true, why) < 0)
 		return -1;
 	if (sqlite3_db_readonly(conn->handle.db, "main"))
 		return error_set(why,
@@ -287,6 +294,7 @@ static void writer_close(void *opaque)
 		close(conn->bell);
 	buf_wipe(&conn->task.text);
 	rows_finish(&conn->task.rows);
+	free(conn->config.path);
 }
 
 static int writer_fd(const void *opaque)

@@ -43,13 +43,10 @@ static char *cell_text(const struct rows *rows, size_t row, size_t column)
 	return text.data;
 }
 
-/*
- * Is it a map's query of the source's? What dictionaries are bound to is written by tabled itself,
- * often: triggers would write it twice.
- */
+/* Is it a query of the source's? */
 static bool is_of(const struct feed *feed, const struct table *table)
 {
-	return !table->form_parts && &feed->config->catalog->sources[table->source] == feed->source;
+	return &feed->config->catalog->sources[table->source] == feed->source;
 }
 
 /* Answers that are never kept are always right: nothing has to tell of changes. */

@@ -239,3 +239,14 @@ def test_dictionaries(dictionaries, database):
         for server in ("tabled", "Dovecot's dict server")}
     assert all(number(row[3]) > 0 for row in seen)
     assert len(aims) == 6
+
+
+def test_whole_server():
+    text = output_of("mail")
+    skip_if_missing(text, "### The whole server", "the whole server")
+    seen, aims = tables(text, "### The whole server")
+    straight, tabled = ([number(cell) for cell in (row[1], row[3], row[5], row[6])] for row in seen)
+    assert min(*straight, *tabled) > 0
+    # Not timed: how often the database is asked, and by how many.
+    assert tabled[1] < straight[1] / 4 and tabled[2] <= straight[2] / 5 and tabled[3] <= straight[3] / 5
+    assert len(aims) == 3

@@ -192,7 +192,7 @@ class MailServer:
 
     def __enter__(self):
         with self._stack:
-            self._stack.enter_context(self.tabled)
+            self._start_tabled()
             self.start_dovecot()
             self._stack.callback(self.stop_dovecot)
             self.machine.run("postfix", "start")
@@ -212,6 +212,9 @@ class MailServer:
 
     def tabledctl(self, conf, *words):
         return self.machine.run(program("tabledctl"), "-c", conf, *words, check=False)
+
+    def _start_tabled(self):
+        self._stack.enter_context(self.tabled)
 
     def start_dovecot(self):
         self._dovecot = self.machine.start("dovecot", "-F", log=self.machine.path("/var/log/dovecot.out"))

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import tempfile
 
-from support.netns import OUTSIDE_NETWORKS, SERVER
+from support.netns import GATEWAY, OUTSIDE_NETWORKS, SERVER
 from support.postfix import wait_until
 
 ADDRESS = "192.0.2.53"
@@ -47,7 +47,8 @@ def client_name(address):
 def zone():
     """The file of the root zone."""
     lines = ["$TTL 60", ". IN SOA ns.root. hostmaster.root. 1 60 60 600 5", ". IN NS ns.root.",
-             f"ns.root. IN A {ADDRESS}", f"mx.elsewhere.example. IN A {MX}", *_host("mail.example.com", SERVER)]
+             f"ns.root. IN A {ADDRESS}", f"mx.elsewhere.example. IN A {MX}", *_host("mail.example.com", SERVER),
+             *_host("gateway.elsewhere.example", GATEWAY)]
     for domain in OUR_DOMAINS:
         lines += [f"{domain}. IN MX 10 mail.example.com.", f'{domain}. IN TXT "v=spf1 mx -all"']
     for domain, policy in SENDERS.items():

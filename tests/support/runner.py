@@ -208,13 +208,19 @@ def sanitized(name, options, paths):
 SANITIZED_FAULTS = ('killed or truncates or fail_over_and_back or poison or sleeping or reloading '
                     'or daemon_stopped')
 
+# And of those of transactions.
+SANITIZED_DICT_FAULTS = ('COMMIT-reply-close or clients_gone or many_come_and_go or stopped_while or '
+                         'reload_in_the_middle or reload_under_load or purge_across or deadlocks')
+
 
 def suite_asan():
     """Units and the daemon under AddressSanitizer and UndefinedBehaviorSanitizer."""
     return sanitized('asan', 'address,undefined', ['tests/wire', 'tests/e2e/test_sqlite_faults.py',
                                                    'tests/e2e/test_cache.py',
-                                                   'tests/e2e/test_database_faults.py', '-k',
-                                                   f'not test_database_faults or {SANITIZED_FAULTS}'])
+                                                   'tests/e2e/test_database_faults.py',
+                                                   'tests/e2e/test_dict_faults.py', '-k',
+                                                   'not test_database_faults and not test_dict_faults '
+                                                   f'or {SANITIZED_FAULTS} or {SANITIZED_DICT_FAULTS} or iterate_slow'])
 
 
 # ThreadSanitizer puts signals off, and then hands them to a handler that is at work already, which can
@@ -226,9 +232,10 @@ def suite_tsan():
     """The same under ThreadSanitizer."""
     return sanitized('tsan', 'thread', ['tests/wire', 'tests/e2e/test_workers.py', 'tests/e2e/test_lifecycle.py',
                                         'tests/e2e/test_cache.py',
-                                        'tests/e2e/test_database_faults.py', '-k',
-                                        f'not test_database_faults and not byte and {NOT_THREADS} '
-                                        f'or {SANITIZED_FAULTS}'])
+                                        'tests/e2e/test_database_faults.py',
+                                        'tests/e2e/test_dict_faults.py', '-k',
+                                        'not test_database_faults and not test_dict_faults and not byte '
+                                        f'and {NOT_THREADS} or {SANITIZED_FAULTS} or {SANITIZED_DICT_FAULTS}'])
 
 
 def suite_fuzz():
