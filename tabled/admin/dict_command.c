@@ -2,7 +2,9 @@
 
 #include "base/memory.h"
 #include "base/tabescape.h"
-#include "engine/dictionary_work.h"
+#include "engine/dictionary_commit.h"
+#include "engine/dictionary_iteration.h"
+#include "engine/dictionary_lookup.h"
 
 #include <stdlib.h>
 #include <string.h>

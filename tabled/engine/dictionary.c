@@ -6,7 +6,6 @@
 #include "engine/form.h"
 #include "lookup.h"
 
-
 /* clang-format off */
 #define FIELD(name) offsetof(struct key_settings, name)
 const struct setting key_setting_table[] = {

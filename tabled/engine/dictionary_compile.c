@@ -154,6 +154,14 @@ static int copy_tables(struct compiler *compiler, const struct map *map)
 	return 0;
 }
 
+/* What was not found may be a user, whatever it is where Postfix asks. */
+static void keep_no_stale_negative(struct map *own)
+{
+	for (size_t i = 0; i < own->table_count && own->settings->stale_negative == CHOICE_AUTO;
+		i++)
+		own->rules[i].stale_negative = false;
+}
+
 static int compile_map(struct compiler *compiler)
 {
 	const struct key_settings *settings = compiler->settings;
@@ -179,6 +187,7 @@ static int compile_map(struct compiler *compiler)
 		key->own.rule.result = RESULT_AS_IS; /* no list of addresses */
 	key->own.parameter = map->parameter;
 	map_init_rules(&key->own, map->settings);
+	keep_no_stale_negative(&key->own);
 	return 0;
 }
 

@@ -1,10 +1,7 @@
-/*
- * Iterating over keys: by pages, each of which begins behind the last row of the one before. So a
- * client that reads slowly holds no connection, and a long list takes no more memory than a page.
- */
+#include "engine/dictionary_iteration.h"
+
 #include "base/memory.h"
 #include "engine/dictionary_internal.h"
-#include "engine/dictionary_work.h"
 #include "engine/engine_internal.h"
 #include "engine/form.h"
 #include "engine/shape.h"

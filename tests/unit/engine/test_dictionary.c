@@ -348,6 +348,25 @@ START_TEST(what_is_kept)
 }
 END_TEST
 
+/* For Postfix there is just no transport; for Dovecot there might be no such user. */
+START_TEST(nobody_is_unknown_while_the_source_is_away)
+{
+	const struct dictionary *dictionary;
+
+	setup_map(&setup, "transport_maps", "mail", "a '%s'");
+	setup_map(&setup, "sure", "mail", "b '%s'");
+	setup_set(&setup, "stale_negative", "yes");
+	add_key("shared/a/$a", "map=transport_maps");
+	add_key("shared/b/$a", "map=sure");
+	add_key("shared/c/$a", TABLE);
+	dictionary = compile();
+	ck_assert(
+		catalog_find(setup.catalog, slice_str("transport_maps"))->rules[0].stale_negative);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(dictionary->keys[i].map->rules[0].stale_negative, i == 1);
+}
+END_TEST
+
 /* The key may say it where its query does not. */
 START_TEST(what_is_not_kept_for_its_key)
 {
@@ -603,6 +622,7 @@ static Suite *dictionary_suite(void)
 	tcase_add_loop_test(tcase, mistake, 0, COUNT(mistakes));
 	tcase_add_loop_test(tcase, what_is_kept, 0, COUNT(cached));
 	tcase_add_loop_test(tcase, what_is_kept_of_several, 0, COUNT(composite));
+	tcase_add_test(tcase, nobody_is_unknown_while_the_source_is_away);
 	tcase_add_test(tcase, what_is_not_kept_for_its_key);
 	tcase_add_test(tcase, what_never_gets_into_a_file);
 	tcase_add_loop_test(tcase, forms_of_a_key, 0, COUNT(forms));

@@ -1,6 +1,6 @@
 #include "engine/flush.h"
 
-#include "engine/dictionary_work.h"
+#include "engine/dictionary_lookup.h"
 
 #include "support/map.h"
 #include "support/text.h"
