@@ -168,6 +168,7 @@ static bool fail_with(struct mysql_conn *conn, enum fault fault, const char *tex
 		return ask_rest(conn);
 	/* The reason is looked for in the first of all. */
 	error_set(conn->batch->questions[0].why, "%s", text);
+	conn->batch->is_refused = conn->part.is_refused;
 	return end(conn, progress);
 }
 
@@ -373,7 +374,7 @@ static bool after_prepare(struct mysql_conn *conn)
 	struct error why;
 
 	explain(&why, mysql_stmt_error(conn->statement), code);
-	if (fault == FAULT_CONNECTION)
+	if (fault == FAULT_CONNECTION || fault == FAULT_REFUSED)
 		return fail_with(conn, fault, why.text);
 	conn->part.count = conn->batch->count;
 	if (fault == FAULT_QUERY || mysql_blames_numbers(code))

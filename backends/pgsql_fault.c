@@ -15,7 +15,8 @@ static const struct {
 	{"21", FAULT_KEY},           /* a subquery brings more than one row */
 	{"22", FAULT_KEY},           /* data */
 	{"23", FAULT_KEY},           /* a constraint */
-	{"25", FAULT_CONNECTION},    /* its transaction; read-only: a standby by now */
+	{"25006", FAULT_REFUSED},    /* read-only: a standby by now */
+	{"25", FAULT_CONNECTION},    /* its transaction */
 	{"26", FAULT_CONNECTION},    /* no prepared statement by that name */
 	{"2F", FAULT_KEY},           /* in a function */
 	{"38", FAULT_KEY},           /* … */

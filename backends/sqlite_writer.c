@@ -10,12 +10,14 @@
 #include "sqlite_internal.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -52,6 +54,9 @@ struct writer_conn {
 	atomic_bool is_closing;
 	struct batch *batch; /* the one that runs: the owner's */
 	struct task task;    /* STATE_ASKED: the thread's, else the owner's */
+
+	/* A copy: the thread may still run when the configuration is gone. */
+	struct sqlite_config config;
 
 	/* The thread's, as long as there is one. */
 	struct sqlite_handle handle;
@@ -135,6 +140,19 @@ static enum progress ask(struct writer_conn *conn)
 	return sqlite_ask_once(&conn->handle, &task->question, task->batch.only_check);
 }
 
+/* It was lost before anything was written: there is no file to write to. */
+static bool has_written_nothing(struct writer_conn *conn)
+{
+	switch (sqlite3_errcode(conn->handle.db) & 0xff) {
+	case SQLITE_NOTADB:
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum progress carry_out(struct writer_conn *conn)
 {
 	struct task *task = &conn->task;
@@ -144,9 +162,12 @@ static enum progress carry_out(struct writer_conn *conn)
 	conn->handle.deadline = task->batch.deadline;
 	if (!transaction_allows(&conn->transaction, &task->batch))
 		return DONE;
-	if (stands_alone && sqlite_handle_check(&conn->handle, &task->why) < 0)
+	if (stands_alone && sqlite_handle_check(&conn->handle, &task->why) < 0) {
+		task->batch.is_refused = true;
 		return LOST;
+	}
 	progress = ask(conn);
+	task->batch.is_refused = progress == LOST && stands_alone && has_written_nothing(conn);
 	if (progress == BUSY) {
 		error_set(&task->why, "%s was locked by somebody else for all of query_timeout",
 			conn->handle.config->path);
@@ -214,10 +235,12 @@ static void finish_lock(struct writer_conn *conn)
 static int open_handle(
 	struct writer_conn *conn, const struct sqlite_config *config, struct error *why)
 {
+	conn->config = *config;
+	conn->config.path = memory_copy_string(config->path);
 	if (config->immutable)
 		return error_set(why, "immutable = yes: nobody may write to %s, nor does tabled",
 			config->path);
-	if (sqlite_handle_open(&conn->handle, config, true, why) < 0)
+	if (sqlite_handle_open(&conn->handle, &conn->config, true, why) < 0)
 		return -1;
 	if (sqlite3_db_readonly(conn->handle.db, "main"))
 		return error_set(why,
@@ -271,6 +294,7 @@ static void writer_close(void *opaque)
 		close(conn->bell);
 	buf_wipe(&conn->task.text);
 	rows_finish(&conn->task.rows);
+	free(conn->config.path);
 }
 
 static int writer_fd(const void *opaque)
@@ -348,6 +372,7 @@ static enum progress writer_advance(void *opaque)
 		return WANT_READ;
 	eventfd_read(conn->bell, &rung);
 	hand_over(&conn->task, &conn->batch->questions[0]);
+	conn->batch->is_refused = conn->task.batch.is_refused;
 	conn->batch = NULL;
 	return conn->task.progress;
 }

@@ -43,13 +43,10 @@ static char *cell_text(const struct rows *rows, size_t row, size_t column)
 	return text.data;
 }
 
-/*
- * Is it a map's query of the source's? What dictionaries are bound to is written by tabled itself,
- * often: triggers would write it twice.
- */
+/* Is it a query of the source's? */
 static bool is_of(const struct feed *feed, const struct table *table)
 {
-	return !table->form_parts && &feed->config->catalog->sources[table->source] == feed->source;
+	return &feed->config->catalog->sources[table->source] == feed->source;
 }
 
 /* Answers that are never kept are always right: nothing has to tell of changes. */
@@ -182,7 +179,7 @@ static int know_old(struct feed *feed, struct error *why)
 
 /* --- install and remove */
 
-/* Borrows nothing; the caller ends it by list_finish(). */
+/* Borrows nothing; the caller ends it by text_list_finish(). */
 static struct text_list list_old(const struct feed *feed)
 {
 	struct text_list list = {
@@ -191,13 +188,6 @@ static struct text_list list_old(const struct feed *feed)
 	for (size_t i = 0; i < list.count; i++)
 		list.items[i] = cell_text(&feed->old, i, 0);
 	return list;
-}
-
-static void list_finish(struct text_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		free(list->items[i]);
-	free(list->items);
 }
 
 static void print_script(
@@ -242,7 +232,7 @@ static int make_script(struct feed *feed, struct feed_script *ret_script, struct
 		return error_set(why, "no map with this source reads a table that can be watched");
 	old = list_old(feed);
 	result = feed_sql_install(&feed->tables, &old, reader, dialect_of(feed), ret_script, why);
-	list_finish(&old);
+	text_list_finish(&old);
 	return result;
 }
 
@@ -279,7 +269,7 @@ static int run_remove(struct feed *feed)
 		return fail(&why);
 	old = list_old(feed);
 	feed_sql_remove(&old, dialect_of(feed), &script);
-	list_finish(&old);
+	text_list_finish(&old);
 	return finish_script(feed, "remove", &script, &why);
 }
 

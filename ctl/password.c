@@ -50,10 +50,11 @@ static int ask(const char *prompt, struct buf *line, struct error *why)
 		return error_set(why, "the terminal: %s", strerror(errno));
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
-	fputs(prompt, stderr);
+	/* What was typed before is thrown away; what is typed at the prompt is not. */
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	fputs(prompt, stderr);
 	result = read_line(line, why);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
 	fputc('\n', stderr);
 	return result;
 }

@@ -104,11 +104,11 @@ def write_tables(text):
     for name, columns, keys in tables(text):
         rows = "".join(f'\t{{"{column}", ' + ", ".join(str(flag).lower() for flag in flags) + "},\n"
                        for column, *flags in columns)
-        lines.append(f"static const struct schema_column columns_of_{name}[] = {{\n{rows}\t{{NULL}}}};\n")
+        lines.append(f"static const struct schema_column columns_of_{name}[] = {{\n{rows}\t{{0}}}};\n")
         lines.append(f"static const char *const keys_of_{name}[] = {{"
                      + "".join(f'"{key}", ' for key in keys) + "NULL};\n")
     lines.append("const struct schema_table schema_tables[] = {\n" + "".join(
-        f'\t{{"{name}", columns_of_{name}, keys_of_{name}}},\n' for name, *_ in tables(text)) + "\t{NULL}};\n")
+        f'\t{{"{name}", columns_of_{name}, keys_of_{name}}},\n' for name, *_ in tables(text)) + "\t{0}};\n")
     return "".join(lines)
 
 
@@ -133,7 +133,7 @@ def main():
         rows.append(f'\t{{"{engine}", {engine}_tables, {engine}_feed, {engine}_upgrades}},\n')
     with open(arguments.output, "w", encoding="utf-8") as output:
         output.write('#include "ctl/schema_sql.h"\n\n#include <stddef.h>\n\n' + "\n".join(parts))
-        output.write(f"const struct schema_sql schema_sqls[] = {{\n{''.join(rows)}\t{{NULL}}}};\n\n"
+        output.write(f"const struct schema_sql schema_sqls[] = {{\n{''.join(rows)}\t{{0}}}};\n\n"
                      f"const unsigned schema_version = {version};\n\n" + write_tables(sqlite))
 
 

@@ -18,7 +18,8 @@ void *statement_slot(struct buf *slots, const struct statement *statement, size_
 enum progress batch_fail(struct batch *batch, enum fault fault, const char *text)
 {
 	error_set(batch->questions[0].why, "%s", text);
-	if (fault == FAULT_CONNECTION)
+	batch->is_refused = fault == FAULT_REFUSED;
+	if (fault == FAULT_CONNECTION || fault == FAULT_REFUSED)
 		return LOST;
 	if (batch->count > 1 && fault != FAULT_QUERY)
 		return SPLIT;
@@ -106,6 +107,7 @@ enum progress batch_finish(struct batch *batch)
 
 void batch_clear(struct batch *batch)
 {
+	batch->is_refused = false;
 	for (size_t i = 0; i < batch->count; i++) {
 		rows_clear(batch->questions[i].rows);
 		batch->questions[i].status = TRY_LATER;

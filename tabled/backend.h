@@ -62,6 +62,7 @@ struct batch {
 	size_t count;
 	uint64_t deadline; /* clock_ms(): when the answer is no longer of use */
 	bool only_check; /* prepare the statements, ask nothing: NOT_FOUND says that all is well */
+	bool is_refused; /* of what is LOST: the server has said itself that nothing has happened */
 };
 
 /* How far a batch has come. */
@@ -192,6 +193,7 @@ enum fault {
 	FAULT_QUERY,      /* of the query: wrong for every key, until somebody mends it */
 	FAULT_MOMENT,     /* of nobody, such as a deadlock: the same question may do better */
 	FAULT_CONNECTION, /* it, or its server, is of no use any more */
+	FAULT_REFUSED, /* the same, and for certain nothing has happened: it takes no writes … */
 };
 
 /* Gives the batch what an error means: returns DONE, SPLIT or LOST. */

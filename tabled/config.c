@@ -80,6 +80,10 @@ size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 			kind.parts[1].table = listener_map_setting_table;
 			kind.parts[1].size = sizeof(struct listener_map_settings);
 		}
+		if ((*proto)->kind == PROTO_SESSION) {
+			kind.parts[1].table = listener_dictionary_setting_table;
+			kind.parts[1].size = sizeof(struct listener_dictionary_settings);
+		}
 		kinds[count++] = kind;
 	}
 	assert(count <= CONFIG_KINDS_MAX);

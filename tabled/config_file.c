@@ -3,17 +3,17 @@
  * sections and options; what their values mean is said by the rows of setting.h.
  */
 #include "config_internal.h"
+#include "config_text.h"
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/endpoint.h"
 
 #include <confuse.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAMES_MAX = 128, FILE_MAX_BYTES = 64 << 20 };
+enum { NAMES_MAX = 128 };
 
 /*
  * libConfuse takes the end of the file for the end of all sections, so that half a file would pass
@@ -329,6 +329,18 @@ static void file_named(struct config *config, struct config_section *section)
 	}
 }
 
+static struct listener_config listener_of(const struct config_section *section)
+{
+	const struct proto *proto = section->kind.proto;
+	const struct listener_map_settings *map = section->values[1];
+	const struct listener_dictionary_settings *dictionaries = section->values[1];
+
+	return (struct listener_config){.proto = proto,
+		.settings = section->values[0],
+		.map = proto->kind == PROTO_ONE_MAP ? map->map : NULL,
+		.dictionaries = proto->kind == PROTO_SESSION ? &dictionaries->dictionaries : NULL};
+}
+
 /* Passes a section's values on to where they belong. */
 static int file_section(struct reader *reader, struct config_section *section)
 {
@@ -347,10 +359,7 @@ static int file_section(struct reader *reader, struct config_section *section)
 			kind->backend, section->values[1], section->values[0],
 			kind->backend->is_server ? section->values[2] : NULL};
 	} else if (kind->proto) {
-		const struct listener_map_settings *map = section->values[1];
-
-		config->listeners[config->listener_count++] = (struct listener_config){
-			kind->proto, section->values[0], map ? map->map : NULL};
+		config->listeners[config->listener_count++] = listener_of(section);
 	} else if (kind->is_single) {
 		if (config->cache)
 			return blame(reader, section->line, "there is a cache section already");
@@ -534,6 +543,24 @@ static int check_listener(struct reader *reader, const struct listener_config *l
 	return 0;
 }
 
+static int check_dictionaries(struct reader *reader, const struct listener_config *listener)
+{
+	const struct config *config = reader->config;
+	const struct text_list *names = listener->dictionaries;
+	struct error why;
+
+	for (size_t i = 0; names && i < names->count; i++) {
+		if (catalog_find_dictionary(config->catalog, slice_str(names->items[i])))
+			continue;
+		error_set(&why, "dictionaries: there is no dictionary \"%s\"", names->items[i]);
+		return blame(reader,
+			config_line_of(
+				config_section_of(config, listener->settings), "dictionaries"),
+			why.text);
+	}
+	return 0;
+}
+
 static int check_all(struct reader *reader)
 {
 	if (compile_catalog(reader) < 0)
@@ -543,41 +570,10 @@ static int check_all(struct reader *reader)
 			    "\"unix:/var/spool/postfix/private/tabled\" }",
 			reader->path);
 	for (size_t i = 0; i < reader->config->listener_count; i++)
-		if (check_listener(reader, &reader->config->listeners[i]) < 0)
+		if (check_listener(reader, &reader->config->listeners[i]) < 0 ||
+			check_dictionaries(reader, &reader->config->listeners[i]) < 0)
 			return -1;
 	return 0;
-}
-
-static int count_lines(struct slice text)
-{
-	int count = 1;
-
-	for (size_t i = 0; i + 1 < text.size; i++)
-		count += text.data[i] == '\n';
-	return count;
-}
-
-/* Appends what is in the file. Returns -1 with the reader's error. */
-static int load_file(struct reader *reader, struct buf *text)
-{
-	enum { CHUNK = 64 * 1024 };
-	FILE *file = fopen(reader->path, "re");
-	size_t size = 1;
-
-	while (file && size && text->size < FILE_MAX_BYTES) {
-		size = fread(buf_reserve(text, CHUNK), 1, CHUNK, file);
-		text->size += size;
-	}
-	if (!file || ferror(file) || size) {
-		error_set(reader->why, "%s: %s", reader->path,
-			file && !ferror(file) ? "the file is too big" : strerror(errno));
-		reader->failed = true;
-	} else if (memchr(buf_slice(text).data, '\0', text->size)) {
-		blame(reader, 1, "the file holds a NUL byte: it is no text");
-	}
-	if (file)
-		fclose(file);
-	return reader->failed ? -1 : 0;
 }
 
 static void parse(struct reader *reader, const char *text)
@@ -604,10 +600,14 @@ static void read_file(struct reader *reader)
 {
 	struct buf text = {0};
 
-	if (load_file(reader, &text) == 0) {
-		reader->last_line = count_lines(buf_slice(&text));
+	if (config_text_load(reader->path, &text, reader->why) == 0) {
+		reader->last_line = config_text_lines(buf_slice(&text));
 		buf_add_string(&text, "\n" END_OF_FILE " = yes\n");
-		parse(reader, buf_string(&text));
+		buf_string(&text);
+		config_text_blank_comments(text.data);
+		parse(reader, text.data);
+	} else {
+		reader->failed = true;
 	}
 	buf_wipe(&text);
 }

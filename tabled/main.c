@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,6 +68,7 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0}};
 	const char *path = DEFAULT_PATH;
 	enum action action = RUN;
+	bool with_sql = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "c:tTvVh", long_options, NULL)) != -1) {
@@ -78,7 +80,7 @@ int main(int argc, char **argv)
 			action = CHECK;
 			break;
 		case 'v':
-			action = SHOW_SQL;
+			with_sql = true;
 			break;
 		case 'T':
 			action = SHOW;
@@ -97,9 +99,9 @@ int main(int argc, char **argv)
 			return EXIT_FAILURE;
 		}
 	}
-	if (optind < argc) {
+	if (optind < argc || (with_sql && action != CHECK)) {
 		fputs(usage, stderr);
 		return EXIT_FAILURE;
 	}
-	return act(action, path);
+	return act(with_sql ? SHOW_SQL : action, path);
 }

@@ -35,6 +35,11 @@ struct text_list {
 	size_t count;
 };
 
+/* A copy, to be finished; finishing leaves an empty list. */
+struct text_list text_list_copy(const struct text_list *list);
+void text_list_finish(struct text_list *list);
+bool text_list_has(const struct text_list *list, const char *text);
+
 /* One option. A table of rows ends with a row whose name is NULL. */
 struct setting {
 	const char *name;

@@ -31,7 +31,7 @@ local unix = require("socket.unix")
 local json = require("cjson.safe")
 
 local settings = {
-	socket = "/run/tabled/dict",
+	socket = "/run/tabled/auth",
 	dictionary = "auth",
 	connect_timeout = 1, -- seconds; so long a restart of tabled may take unnoticed
 	timeout = 9, -- seconds for one lookup, or between two users of a list. Postfix waits for 10

@@ -2,7 +2,9 @@
 
 #include "base/memory.h"
 #include "base/tabescape.h"
-#include "engine/dictionary_work.h"
+#include "engine/dictionary_commit.h"
+#include "engine/dictionary_iteration.h"
+#include "engine/dictionary_lookup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,19 +84,19 @@ static void run_get(struct dict_command *command, uint64_t now)
 static void take_rows(struct dict_command *command, uint64_t now)
 {
 	struct slice key, values;
-	const char *why = "";
+	struct reply failure;
 	enum iteration_state state = ITERATION_ROW;
 	bool is_full = false;
 
 	while (state == ITERATION_ROW && !is_full) {
-		state = iteration_next(command->iteration, now, &key, &values, &why);
+		state = iteration_next(command->iteration, now, &key, &values, &failure);
 		if (state == ITERATION_ROW)
 			json_array_append_new(command->rows,
 				json_pack("[o, o]", json_slice(key), split_values(values)));
 		is_full = json_array_size(command->rows) == ROWS_MOST;
 	}
 	if (state == ITERATION_FAILED)
-		fail(command, TRY_LATER, slice_str(why));
+		fail(command, failure.status, failure.text);
 	else if (state == ITERATION_DONE || is_full)
 		finish(command, json_pack("{s:s, s:O, s:b}", "status", "ok", "rows", command->rows,
 					"more", is_full));
@@ -165,13 +167,28 @@ static void run_inc(struct dict_command *command, uint64_t now)
 static const struct {
 	const char *name;
 	void (*run)(struct dict_command *command, uint64_t now);
+	bool needs_value;
 } verbs[] = {
-	{"get", run_get},
-	{"set", run_set},
-	{"unset", run_unset},
-	{"inc", run_inc},
-	{"iter", run_iter},
+	{"get", run_get, false},
+	{"set", run_set, true},
+	{"unset", run_unset, false},
+	{"inc", run_inc, true},
+	{"iter", run_iter, false},
 };
+
+static void run_verb(struct dict_command *command, const char *verb, uint64_t now)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+		if (strcmp(verbs[i].name, verb) != 0)
+			continue;
+		if (verbs[i].needs_value && !command->value.data)
+			fail(command, BROKEN, slice_str("set and inc need a \"value\""));
+		else
+			verbs[i].run(command, now);
+		return;
+	}
+	fail(command, BROKEN, slice_str("\"do\" is none of get, set, unset, inc, iter"));
+}
 
 /* --- Arguments */
 
@@ -203,15 +220,8 @@ void dict_command_run(struct engine *engine, json_t *arguments, uint64_t now,
 	struct error why;
 
 	*command = (struct dict_command){.engine = engine, .done = done, .owner = owner};
-	if (unpack(command, arguments, &verb, &why) < 0) {
+	if (unpack(command, arguments, &verb, &why) < 0)
 		fail(command, BROKEN, slice_str(why.text));
-		return;
-	}
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
-		if (strcmp(verbs[i].name, verb) == 0) {
-			verbs[i].run(command, now);
-			return;
-		}
-	}
-	fail(command, BROKEN, slice_str("\"do\" is none of get, set, unset, inc, iter"));
+	else
+		run_verb(command, verb, now);
 }

@@ -20,7 +20,7 @@ static const void *field_in(const struct setting *row, const void *values)
 	return (const char *)values + row->offset;
 }
 
-static void list_finish(struct text_list *list)
+void text_list_finish(struct text_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		free(list->items[i]);
@@ -30,11 +30,27 @@ static void list_finish(struct text_list *list)
 
 static void list_set(struct text_list *list, const char *const *items, size_t count)
 {
-	list_finish(list);
+	text_list_finish(list);
 	list->items = memory_new(count, sizeof(*list->items));
 	for (size_t i = 0; i < count; i++)
 		list->items[i] = memory_copy_string(items[i]);
 	list->count = count;
+}
+
+struct text_list text_list_copy(const struct text_list *list)
+{
+	struct text_list copy = {0};
+
+	list_set(&copy, (const char *const *)list->items, list->count);
+	return copy;
+}
+
+bool text_list_has(const struct text_list *list, const char *text)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i], text) == 0)
+			return true;
+	return false;
 }
 
 static void secret_free(char *text)
@@ -228,7 +244,7 @@ void settings_finish(const struct setting *table, void *values)
 {
 	for (const struct setting *row = table; row->name; row++) {
 		if (row->type == SETTING_LIST)
-			list_finish(field_of(row, values));
+			text_list_finish(field_of(row, values));
 		else if (row->type == SETTING_TEXT || row->type == SETTING_SECRET)
 			secret_free(*(char **)field_of(row, values));
 	}

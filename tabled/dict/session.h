@@ -1,8 +1,8 @@
 /*
  * A conversation with a client of Dovecot's dict protocol: which dictionary he has named, his
  * transactions, and what he still has to be told. It stands between the codec (proto/dict.h) and
- * the engine (engine/dictionary_work.h); whoever has the connection owns it, in his worker's
- * thread.
+ * the engine (engine/dictionary_lookup.h and its neighbours); whoever has the connection owns it,
+ * in his worker's thread.
  *
  * Replies may overtake each other where the client knows their numbers; else they keep their order.
  * Rules: dovecot: src/dict/dict-connection.c, dict-commands.c. Start reading at
@@ -16,6 +16,8 @@
 
 /* The connection, as the session needs it. Outlives the session, until dict_session_leave(). */
 struct dict_client {
+	/* The dictionaries that he may name; empty: all. */
+	const struct text_list *dictionaries;
 	/* Where replies are added. */
 	struct buf *out;
 	/* Some were, outside of dict_session_line() and dict_session_resume(). */

@@ -216,23 +216,32 @@ static void connection_split(struct connection *connection, uint64_t now)
 		connection_drop(connection, false);
 }
 
-/* It has no answer, and won't be asked again: a transaction may have happened all the same. */
-static void fail_ask(struct pool *pool, struct ask *ask, const struct error *why, uint64_t now)
+/* Nothing more will be heard of it: may it have been committed? */
+static bool is_unsure(const struct connection *connection, const struct ask *ask)
 {
-	if (!ask->transaction || !transaction_is_unsure(ask->transaction)) {
-		source_fail_ask_with(pool->source, ask, why, now);
+	return ask->transaction && !connection->batch.is_refused &&
+	       transaction_is_unsure(ask->transaction);
+}
+
+/* It has no answer, and won't be asked again: a transaction may have happened all the same. */
+static void fail_ask(
+	const struct connection *connection, struct ask *ask, const struct error *why, uint64_t now)
+{
+	struct source *source = connection->pool->source;
+
+	if (!is_unsure(connection, ask)) {
+		source_fail_ask_with(source, ask, why, now);
 		return;
 	}
 	ask->question.status = UNSURE;
 	error_set(ask->question.why, "source %s: %s, while it was being committed",
-		pool->config->name, why->text);
+		source->config->name, why->text);
 	ask->done(ask, now);
 }
 
-static bool may_be_asked_again(struct ask *ask, uint64_t now)
+static bool may_be_asked_again(const struct connection *connection, struct ask *ask, uint64_t now)
 {
-	return ++ask->losses < LOSSES_MAX && now < ask->deadline &&
-	       !(ask->transaction && transaction_is_unsure(ask->transaction));
+	return ++ask->losses < LOSSES_MAX && now < ask->deadline && !is_unsure(connection, ask);
 }
 
 /* The connection is gone: what it was asked is asked again elsewhere, within limits. */
@@ -250,12 +259,12 @@ static void connection_lose(struct connection *connection, uint64_t now)
 	for (size_t i = 0; i < count; i++) {
 		struct ask *ask = connection->asks[i];
 
-		if (may_be_asked_again(ask, now)) {
+		if (may_be_asked_again(connection, ask, now)) {
 			is_last_try |= ask->losses + 1 == LOSSES_MAX;
 			continue;
 		}
 		connection->asks[i] = NULL;
-		fail_ask(pool, ask, &why, now);
+		fail_ask(connection, ask, &why, now);
 	}
 	put_back(connection, count > 1 ? (count + 1) / 2 : 1, now);
 	host_doubt(connection->host, now);
@@ -317,7 +326,7 @@ static void fail_slow(struct connection *connection, size_t at, uint64_t now)
 	if (connection->batch.count == 1 && !ask->only_check && !ask->transaction)
 		pool_suspect(pool, ask, now);
 	error_set(&why, "no answer within query_timeout");
-	fail_ask(pool, ask, &why, now);
+	fail_ask(connection, ask, &why, now);
 }
 
 /* Its one question was too slow in company, and now is alone, while others were answered. */

@@ -169,6 +169,13 @@ void cache_watch(struct cache *cache, struct cache_space *space, bool is_watched
 /* Purges. Everything of a space: */
 void cache_purge_space(struct cache *cache, struct cache_space *space);
 
+/*
+ * Everything of the origin's spaces but these: of other configurations, of before or of a moment
+ * ago, which may come into use again.
+ */
+void cache_purge_others(struct cache *cache, const struct origin *origin,
+	struct cache_space *const *spaces, size_t count);
+
 /* Everything of all spaces, whatever configuration they come from: */
 void cache_purge_all(struct cache *cache);
 

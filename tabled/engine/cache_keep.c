@@ -167,6 +167,25 @@ const char *cache_source_name(const struct cache_space *space)
 	return origin->name;
 }
 
+static bool is_one_of(
+	const struct cache_space *space, struct cache_space *const *spaces, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (spaces[i] == space)
+			return true;
+	return false;
+}
+
+void cache_purge_others(struct cache *cache, const struct origin *origin,
+	struct cache_space *const *spaces, size_t count)
+{
+	pthread_mutex_lock(&cache->lock);
+	for (struct cache_space_link *link = cache->spaces; link; link = link->next)
+		if (link->space.origin == origin && !is_one_of(&link->space, spaces, count))
+			cache_purge_space(cache, &link->space);
+	pthread_mutex_unlock(&cache->lock);
+}
+
 void cache_purge_all(struct cache *cache)
 {
 	pthread_mutex_lock(&cache->lock);

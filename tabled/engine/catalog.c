@@ -326,14 +326,21 @@ const struct dictionary_key *catalog_key_of(
 	return NULL;
 }
 
+/* Whether the map has the table, or the one that a dictionary has made this one of. */
+static bool is_made_of(const struct map *map, const struct table *table)
+{
+	for (size_t i = 0; i < map->table_count; i++)
+		if (map->tables[i]->settings == table->settings)
+			return true;
+	return false;
+}
+
 bool catalog_is_secret(const struct catalog *catalog, const struct table *table)
 {
-	const struct dictionary_key *key = catalog_key_of(catalog, table);
-
 	for (size_t i = 0; i < catalog->map_count; i++)
-		if (catalog->maps[i].parameter->secret && has_table(&catalog->maps[i], table))
+		if (catalog->maps[i].parameter->secret && is_made_of(&catalog->maps[i], table))
 			return true;
-	return table_is_secret(table) || (key && key->own.parameter->secret);
+	return table_is_secret(table);
 }
 
 const struct map *catalog_find(const struct catalog *catalog, struct slice name)

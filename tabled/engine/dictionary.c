@@ -3,9 +3,8 @@
 #include "base/utf8.h"
 #include "engine/catalog.h"
 #include "engine/dictionary_internal.h"
+#include "engine/form.h"
 #include "lookup.h"
-
-#include <stdlib.h>
 
 /* clang-format off */
 #define FIELD(name) offsetof(struct key_settings, name)
@@ -43,8 +42,8 @@ const struct setting key_setting_table[] = {
 	{.name = "stale_ttl", .type = SETTING_DURATION, .offset = FIELD(stale_ttl), .fallback = "1d",
 	 .help = "Of a table: for so long after its ttl a value may be given if the source can't be asked. 0: never."},
 	{.name = "cache", .type = SETTING_CHOICE, .offset = FIELD(cache), .fallback = "auto", .choices = "auto|no|yes",
-	 .help = "Of a table: whether values are kept at all. auto: yes, unless its names speak of a password. Those of "
-		 "maps are kept as the map says, but never by themselves if its query speaks of a password."},
+	 .help = "Of a table: whether values are kept at all. auto: yes, unless its names or the key's speak of a "
+		 "password. Those of maps are kept as the map says, but not by themselves where they may be passwords."},
 	{0}
 };
 #undef FIELD
@@ -94,42 +93,14 @@ size_t dictionary_key_parts(const struct dictionary_key *key)
 	return key->pattern.variables + (key->table.name && key->pattern.is_private);
 }
 
-/*
- * What stands behind a length. To some databases a value with blanks behind it is the same as one
- * without, but not to who compares their lengths: the cache has to take such a form for an odd one,
- * which is not plain text.
- */
-static char mark_of(struct slice part)
-{
-	return part.size && part.data[part.size - 1] == ' ' ? '\001' : ':';
-}
-
 void dictionary_form(const struct dictionary_place *place, struct buf *out)
 {
-	size_t count = dictionary_key_parts(place->key);
+	struct slice parts[DICTIONARY_VARIABLES_MAX + 1];
+	size_t variables = place->key->pattern.variables;
 
-	for (size_t i = 0; i < count; i++) {
-		struct slice part =
-			i < place->key->pattern.variables ? place->values[i] : place->user;
-
-		if (i + 1 < count)
-			buf_add_format(out, "%zu%c", part.size, mark_of(part));
-		buf_add_slice(out, part);
-	}
-}
-
-void dictionary_form_split(struct slice form, size_t count, struct slice *ret_values)
-{
-	for (size_t i = 0; i + 1 < count; i++) {
-		char *end;
-		size_t size = strtoul(form.data, &end, 10);
-
-		form = slice_from(form, (size_t)(end - form.data) + 1);
-		ret_values[i] = slice_of(form.data, size);
-		form = slice_from(form, size);
-	}
-	if (count)
-		ret_values[count - 1] = form;
+	memcpy(parts, place->values, variables * sizeof(*parts));
+	parts[variables] = place->user;
+	form_join(parts, dictionary_key_parts(place->key), out);
 }
 
 /* --- What is asked, for people */

@@ -79,14 +79,8 @@ struct dictionary_place {
 int dictionary_find(const struct dictionary *dictionary, struct slice path, struct slice user,
 	struct dictionary_place *ret_place, struct error *why);
 
-/*
- * Appends the key form: one value as it is, of several all but the last with its length before it
- * ("5:alicebox1"), so that no two places share one.
- */
+/* Appends the key form: the values of all fields, then the user (form.h). */
 void dictionary_form(const struct dictionary_place *place, struct buf *out);
-
-/* Cuts the values off a form, as many as there are fields and user. Borrowed from the form. */
-void dictionary_form_split(struct slice form, size_t count, struct slice *ret_values);
 
 /* Appends what is asked and done for each key, as SQL with placeholders, for people. */
 void dictionary_show_sql(

@@ -1,12 +1,8 @@
-/*
- * Changing a dictionary: what was gathered becomes statements, and these one transaction. Several
- * sets of one row are one INSERT, several increments of one row one UPDATE, as in Dovecot's own
- * dict-sql.c.
- */
+#include "engine/dictionary_commit.h"
+
 #include "base/memory.h"
 #include "engine/dictionary_internal.h"
 #include "engine/dictionary_purge.h"
-#include "engine/dictionary_work.h"
 #include "engine/engine_internal.h"
 #include "engine/writer.h"
 
@@ -16,23 +12,6 @@ enum {
 	STATEMENT_ID = 3, /* behind those of transaction.c */
 	/* Columns of one row that one statement changes. */
 	COLUMNS_MOST = 16,
-};
-
-/* As it was given. */
-struct change {
-	enum change_kind kind;
-	size_t path, path_size, value, value_size; /* in `texts` */
-	struct dictionary_place place;
-};
-
-struct dictionary_changes {
-	struct buf texts;
-	struct change *items; /* owned */
-	size_t count, room;
-	struct slice user; /* owned */
-	uint64_t expire;
-	struct error refusal; /* empty: none */
-	bool is_refused;
 };
 
 /* A row that several changes of one kind meet. */
@@ -61,80 +40,7 @@ struct commit {
 	void *owner;
 };
 
-struct dictionary_changes *changes_create(struct slice user, uint64_t expire)
-{
-	struct dictionary_changes *changes = memory_new(1, sizeof(*changes));
-	char *copy = memory_new(user.size + 1, 1);
-
-	if (user.size)
-		memcpy(copy, user.data, user.size);
-	changes->user = slice_of(copy, user.size);
-	changes->expire = expire;
-	return changes;
-}
-
-void changes_destroy(struct dictionary_changes *changes)
-{
-	if (!changes)
-		return;
-	buf_wipe(&changes->texts);
-	free(changes->items);
-	free((char *)(uintptr_t)changes->user.data);
-	free(changes);
-}
-
-void changes_refuse(struct dictionary_changes *changes, const char *why)
-{
-	if (!changes->is_refused)
-		error_set(&changes->refusal, "%s", why);
-	changes->is_refused = true;
-}
-
-static size_t keep(struct buf *texts, struct slice text)
-{
-	size_t at = texts->size;
-
-	buf_add_slice(texts, text);
-	return at;
-}
-
-size_t changes_size(const struct dictionary_changes *changes)
-{
-	return changes->texts.size + changes->count * sizeof(struct change);
-}
-
-void changes_add(struct dictionary_changes *changes, enum change_kind kind, struct slice path,
-	struct slice value)
-{
-	size_t more = path.size + value.size + sizeof(struct change);
-
-	if (changes_size(changes) + more > CHANGES_MAX)
-		changes_refuse(changes, "the transaction is too big");
-	if (changes->is_refused)
-		return;
-	if (changes->count == changes->room) {
-		changes->room = changes->room ? 2 * changes->room : 4;
-		changes->items =
-			memory_resize(changes->items, changes->room * sizeof(*changes->items));
-	}
-	changes->items[changes->count++] = (struct change){.kind = kind,
-		.path = keep(&changes->texts, path),
-		.path_size = path.size,
-		.value = keep(&changes->texts, value),
-		.value_size = value.size};
-}
-
 /* --- From changes to statements */
-
-static struct slice text_at(const struct dictionary_changes *changes, size_t at, size_t size)
-{
-	return slice_of(buf_slice(&changes->texts).data + at, size);
-}
-
-static struct slice value_of(const struct dictionary_changes *changes, const struct change *change)
-{
-	return text_at(changes, change->value, change->value_size);
-}
 
 static bool is_number(enum dictionary_type type)
 {
@@ -146,7 +52,7 @@ static bool is_number(enum dictionary_type type)
 static int place_change(struct commit *commit, struct change *change, struct error *why)
 {
 	struct dictionary_changes *changes = commit->changes;
-	struct slice path = text_at(changes, change->path, change->path_size);
+	struct slice path = change_path(changes, change);
 	const struct dictionary_column *column;
 
 	if (dictionary_find(commit->dictionary, path, changes->user, &change->place, why) < 0)
@@ -155,7 +61,7 @@ static int place_change(struct commit *commit, struct change *change, struct err
 		return error_set(why, "the key is answered by a map, and can't be written to");
 	column = &change->place.key->table.values[0];
 	if (change->kind == CHANGE_SET)
-		return dictionary_check_value(column, value_of(changes, change), why);
+		return dictionary_check_value(column, change_value(changes, change), why);
 	if (change->kind == CHANGE_INCREMENT && !is_number(column->type))
 		return error_set(why, "%s is no number that could be incremented", column->name);
 	return 0;
@@ -219,8 +125,8 @@ static void group_add(
 			.table = &change->place.key->table, .user = change->place.user};
 		memcpy(group->row.values, change->place.values, sizeof(group->row.values));
 	}
-	group->changes[group->count++] =
-		(struct dictionary_change){&change->place.key->table, value_of(changes, change)};
+	group->changes[group->count++] = (struct dictionary_change){
+		&change->place.key->table, change_value(changes, change)};
 }
 
 static void write_group(struct commit *commit, const struct group *group)
@@ -305,8 +211,17 @@ static void reply_failed(struct commit *commit, enum status status, const char *
 	reply(commit, status, why);
 }
 
+/*
+ * Of other configurations it is not known what their answers depend on: of one that comes into use
+ * just now, and of one of before, whose answers would be good again after a further reload.
+ */
 static void purge(const struct commit *commit)
 {
+	const struct engine *engine = commit->engine;
+	const char *source = engine->catalog->sources[commit->source].name;
+
+	cache_purge_others(engine->cache, cache_origin(engine->cache, source), engine->spaces,
+		engine->catalog->table_count);
 	for (size_t i = 0; i < commit->changes->count; i++)
 		dictionary_purge(commit->engine, &commit->changes->items[i].place);
 }

@@ -34,31 +34,30 @@ static void table_is_added(struct compiler *compiler, struct table *table)
 	table->query.statement.id = compiler->catalog->table_count++;
 }
 
-static const char *column_of(const struct dictionary_table *table)
-{
-	return table->field_count ? table->fields[0].name : table->username_field;
-}
-
-/* By one column alone it can be told which value a changed row is of. */
+/*
+ * By one column alone it can be told which value a changed row is of: if that is text, since
+ * numbers and the like have other spellings in keys than in the database.
+ */
 static void init_reads(struct compiler *compiler, struct table *table)
 {
-	struct dictionary_key *key = compiler->key;
+	const struct dictionary_table *own = &compiler->key->table;
+	const struct dialect *dialect = table->backend->dialect;
+	const char *column = dictionary_text_column(own);
+	struct text_list list = {(char *[]){compiler->settings->table}, 1};
 	struct buf query = {0};
 
-	if (dictionary_key_parts(key) == 1) {
-		buf_add_string(&query, "SELECT ");
-		dictionary_sql_name(key->table.values[0].name, table->backend->dialect, &query);
-		buf_add_string(&query, " FROM ");
-		dictionary_sql_name(key->table.name, table->backend->dialect, &query);
-		buf_add_string(&query, " WHERE ");
-		dictionary_sql_name(column_of(&key->table), table->backend->dialect, &query);
-		buf_add_string(&query, " = '%s'");
-		reads_init(&table->reads, buf_string(&query), table->backend->dialect);
-	} else {
-		struct text_list list = {(char *[]){compiler->settings->table}, 1};
-
-		reads_init_tables(&table->reads, &list, table->backend->dialect);
+	if (!column) {
+		reads_init_tables(&table->reads, &list, dialect);
+		return;
 	}
+	buf_add_string(&query, "SELECT ");
+	dictionary_sql_name(own->values[0].name, dialect, &query);
+	buf_add_string(&query, " FROM ");
+	dictionary_sql_name(own->name, dialect, &query);
+	buf_add_string(&query, " WHERE ");
+	dictionary_sql_name(column, dialect, &query);
+	buf_add_string(&query, " = '%s'");
+	reads_init(&table->reads, buf_string(&query), dialect);
 	buf_finish(&query);
 }
 
@@ -76,10 +75,19 @@ static void make_settings(struct compiler *compiler)
 	own->cache = key->table.expire_field ? CHOICE_NO : compiler->settings->cache;
 }
 
-/* An answer of who may log in by what must not be kept by oversight. */
-static bool speaks_of_passwords(const char *query)
+static bool speaks_of_passwords(const char *text)
 {
-	return strcasestr(query, "pass") || strcasestr(query, "secret");
+	return strcasestr(text, "pass") || strcasestr(text, "secret");
+}
+
+/*
+ * An answer of who may log in by what must not be kept by oversight. An object of all columns there
+ * are, whatever their names, may be one, too.
+ */
+static bool may_be_password(const struct compiler *compiler, const char *query)
+{
+	return speaks_of_passwords(compiler->key->pattern.text) || speaks_of_passwords(query) ||
+	       (compiler->settings->format == FORMAT_JSON && strchr(query, '*'));
 }
 
 static void make_lookup(struct compiler *compiler, const struct source_config *source)
@@ -98,7 +106,7 @@ static void make_lookup(struct compiler *compiler, const struct source_config *s
 		.settings = &key->own_settings};
 	table->query.statement = *statement_writer_end(&key->lookup, kind, 0);
 	key->query = memory_copy_string(table->query.statement.text);
-	table->is_secret = speaks_of_passwords(key->query);
+	table->is_secret = may_be_password(compiler, key->query);
 	make_settings(compiler);
 	table->domain = &key->own_settings.domain;
 	init_reads(compiler, table);
@@ -140,10 +148,18 @@ static int copy_tables(struct compiler *compiler, const struct map *map)
 		}
 		table->shape = compiler->settings->format == FORMAT_JSON ? SHAPE_JSON : SHAPE_TEXT;
 		table->query.statement.named = table->shape == SHAPE_JSON;
-		table->is_secret = speaks_of_passwords(from->settings->query);
+		table->is_secret = may_be_password(compiler, from->settings->query);
 		table_is_added(compiler, table);
 	}
 	return 0;
+}
+
+/* What was not found may be a user, whatever it is where Postfix asks. */
+static void keep_no_stale_negative(struct map *own)
+{
+	for (size_t i = 0; i < own->table_count && own->settings->stale_negative == CHOICE_AUTO;
+		i++)
+		own->rules[i].stale_negative = false;
 }
 
 static int compile_map(struct compiler *compiler)
@@ -171,6 +187,7 @@ static int compile_map(struct compiler *compiler)
 		key->own.rule.result = RESULT_AS_IS; /* no list of addresses */
 	key->own.parameter = map->parameter;
 	map_init_rules(&key->own, map->settings);
+	keep_no_stale_negative(&key->own);
 	return 0;
 }
 

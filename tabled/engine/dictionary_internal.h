@@ -7,6 +7,7 @@
 #define TABLED_ENGINE_DICTIONARY_INTERNAL_H
 
 #include "engine/catalog.h"
+#include "engine/dictionary_changes.h"
 
 enum { LIST_ROWS = 1000 }; /* of an iteration that are asked for at a time */
 
@@ -27,6 +28,27 @@ size_t dictionary_key_parts(const struct dictionary_key *key);
 /* How many tables compiling adds at most. */
 size_t dictionary_count_tables(
 	const struct dictionary_config *config, const struct map_config *maps, size_t map_count);
+
+/* A change as it was given; and, once it is to be committed, the row that is meant. */
+struct change {
+	enum change_kind kind;
+	size_t path, path_size, value, value_size; /* in `texts` */
+	struct dictionary_place place;
+};
+
+struct dictionary_changes {
+	struct buf texts;
+	struct change *items; /* owned */
+	size_t count, room;
+	struct slice user; /* owned */
+	uint64_t expire;
+	struct error refusal; /* empty: none */
+	bool is_refused;
+};
+
+/* What was given with a change. Borrowed, until the next one is added. */
+struct slice change_path(const struct dictionary_changes *changes, const struct change *change);
+struct slice change_value(const struct dictionary_changes *changes, const struct change *change);
 
 /* The key of a dictionary that the table was made for, or NULL. */
 const struct dictionary_key *catalog_key_of(

@@ -1,11 +1,9 @@
-/*
- * Iterating over keys: by pages, each of which begins behind the last row of the one before. So a
- * client that reads slowly holds no connection, and a long list takes no more memory than a page.
- */
+#include "engine/dictionary_iteration.h"
+
 #include "base/memory.h"
 #include "engine/dictionary_internal.h"
-#include "engine/dictionary_work.h"
 #include "engine/engine_internal.h"
+#include "engine/form.h"
 #include "engine/shape.h"
 
 #include <stdlib.h>
@@ -29,7 +27,8 @@ struct dictionary_iteration {
 	size_t row;                  /* the next of the page */
 	uint64_t limit, asked_limit; /* rows of a page; of the one that was asked for */
 	bool is_last;                /* page of the key */
-	struct buf last;             /* the cells by which the next page goes on */
+	bool has_begun;              /* the key has had a page with rows */
+	struct buf last;             /* the cells of its last row, as a form */
 	struct buf row_key, row_values;
 	bool has_met, is_over, is_left;
 	bool is_out;        /* a page is asked for … */
@@ -144,7 +143,7 @@ static bool find_key(struct dictionary_iteration *iteration, struct slice path)
 			continue;
 		iteration->asked = key;
 		iteration->has_met = true;
-		buf_clear(&iteration->last);
+		iteration->has_begun = false;
 		return true;
 	}
 	return false;
@@ -224,10 +223,9 @@ static void ask_page(struct dictionary_iteration *iteration, uint64_t now)
 
 	iteration->asked_limit =
 		iteration->limit < iteration->left ? iteration->limit : iteration->left;
-	if (iteration->last.size)
-		dictionary_form_split(
-			buf_slice(&iteration->last), unknown_fields(iteration), after);
-	write_page(iteration, iteration->last.size ? after : NULL);
+	if (iteration->has_begun)
+		form_split(buf_slice(&iteration->last), unknown_fields(iteration), after);
+	write_page(iteration, iteration->has_begun ? after : NULL);
 	statement = statement_writer_end(
 		&iteration->writer, STATEMENT_ONCE, iteration->engine->catalog->table_count);
 	rows_clear(&iteration->rows);
@@ -244,19 +242,17 @@ static void ask_page(struct dictionary_iteration *iteration, uint64_t now)
 	iteration->is_asking = false;
 }
 
-/* The cells of the last row, as a key form has them. */
+/* By the cells of the last row the next page goes on. */
 static void note_last(struct dictionary_iteration *iteration)
 {
+	struct slice cells[DICTIONARY_VARIABLES_MAX];
 	size_t count = unknown_fields(iteration);
 
+	for (size_t i = 0; i < count; i++)
+		cells[i] = rows_cell(&iteration->rows, iteration->rows.count - 1, i);
+	iteration->has_begun = true;
 	buf_clear(&iteration->last);
-	for (size_t i = 0; i < count; i++) {
-		struct slice cell = rows_cell(&iteration->rows, iteration->rows.count - 1, i);
-
-		if (i + 1 < count)
-			buf_add_format(&iteration->last, "%zu:", cell.size);
-		buf_add_slice(&iteration->last, cell);
-	}
+	form_join(cells, count, &iteration->last);
 }
 
 /* Big values may be too many for one page: is a smaller one worth a try? */
@@ -367,7 +363,7 @@ static void advance(struct dictionary_iteration *iteration, uint64_t now)
 }
 
 enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint64_t now,
-	struct slice *ret_key, struct slice *ret_values, const char **ret_why)
+	struct slice *ret_key, struct slice *ret_values, struct reply *ret_failure)
 {
 	while (!iteration->is_over && !iteration->is_out) {
 		if (iteration->row < iteration->rows.count) {
@@ -388,6 +384,10 @@ enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint
 	}
 	if (!iteration->is_over)
 		return ITERATION_WAIT;
-	*ret_why = iteration->why.text;
-	return iteration->status == NOT_FOUND ? ITERATION_DONE : ITERATION_FAILED;
+	if (iteration->status == NOT_FOUND)
+		return ITERATION_DONE;
+	*ret_failure = (struct reply){.status = iteration->status,
+		.text = slice_str(iteration->why.text),
+		.map = iteration->config.dictionary->name};
+	return ITERATION_FAILED;
 }

@@ -1,4 +1,5 @@
-#include "engine/dictionary_work.h"
+#include "engine/dictionary_lookup.h"
+
 #include "engine/engine_internal.h"
 #include "engine/search.h"
 

@@ -7,14 +7,8 @@
 #define TABLED_ENGINE_DICTIONARY_SQL_H
 
 #include "engine/dictionary_path.h"
+#include "engine/dictionary_type.h"
 #include "engine/statement_writer.h"
-
-enum dictionary_type { TYPE_STRING, TYPE_INT, TYPE_UINT, TYPE_DOUBLE, TYPE_UUID, TYPE_HEXBLOB };
-
-struct dictionary_column {
-	char *name; /* owned by whoever has the table */
-	enum dictionary_type type;
-};
 
 /* The table of a key. */
 struct dictionary_table {
@@ -28,19 +22,14 @@ struct dictionary_table {
 	bool is_private; /* a row belongs to a user, too */
 };
 
-/* The word of a type, "string|int|…", as options have it. */
-#define DICTIONARY_TYPES "string|int|uint|double|uuid|hexblob"
-
-/* Whether a value is one of the type: what is none must not come before a database, which may take
- * it for another one. Returns -1 with `why`. */
-int dictionary_check_value(
-	const struct dictionary_column *column, struct slice value, struct error *why);
-
 /*
  * Appends the name of a table or column, in quotes, since it may be a word of the database's own:
  * to PostgreSQL, user is no column, but who is logged in. It means what it would mean without them.
  */
 void dictionary_sql_name(const char *name, const struct dialect *dialect, struct buf *out);
+
+/* The column by which a row is known, if it is a single one, and of text; else NULL. Borrowed. */
+const char *dictionary_text_column(const struct dictionary_table *table);
 
 /* The row that is meant: a value for each field of its table, and the user of a private key. */
 struct dictionary_row {

@@ -51,19 +51,6 @@ static int check_column(const struct dictionary_table *table, const char *option
 	return check_name(option, name, false, why);
 }
 
-static int read_type(struct slice word, enum dictionary_type *ret_type)
-{
-	static const char *const words[] = {"string", "int", "uint", "double", "uuid", "hexblob"};
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (!slice_equal(word, slice_str(words[i])))
-			continue;
-		*ret_type = (enum dictionary_type)i;
-		return 0;
-	}
-	return -1;
-}
-
 static int bad_field(const char *text, struct error *why)
 {
 	return error_option(why, "fields",
@@ -94,7 +81,7 @@ static int read_variable(
 	if (text.size < 2 || text.data[0] != '$')
 		return -1;
 	*ret_variable = slice_of(text.data + 1, (colon < 0 ? text.size : (size_t)colon) - 1);
-	return colon < 0 ? 0 : read_type(slice_from(text, (size_t)colon + 1), ret_type);
+	return colon < 0 ? 0 : dictionary_type_find(slice_from(text, (size_t)colon + 1), ret_type);
 }
 
 static char *copy_slice(struct slice text)
@@ -171,7 +158,8 @@ static int take_values(struct table_reader *reader)
 		value->name = memory_copy_string(names->items[i]);
 		if (check_name("value_field", value->name, false, reader->why) < 0)
 			return -1;
-		if (types->count && read_type(slice_str(types->items[i]), &value->type) < 0)
+		if (types->count &&
+			dictionary_type_find(slice_str(types->items[i]), &value->type) < 0)
 			return error_option(reader->why, "value_type",
 				"value_type: \"%.50s\" is none of " DICTIONARY_TYPES,
 				types->items[i]);

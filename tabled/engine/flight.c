@@ -1,8 +1,8 @@
 #include "engine/flight.h"
 
 #include "base/memory.h"
-#include "engine/dictionary.h"
 #include "engine/engine_internal.h"
+#include "engine/form.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -90,7 +90,7 @@ static void flight_bind(struct flight *flight)
 		flight->params = memory_resize(flight->params, count * sizeof(*flight->params));
 	}
 	if (flight->table->form_parts) {
-		dictionary_form_split(buf_slice(&flight->form), count, flight->params);
+		form_split(buf_slice(&flight->form), count, flight->params);
 		return;
 	}
 	buf_clear(&flight->params_text);

@@ -23,44 +23,33 @@ static const struct map *find_map(const struct engine *engine, struct slice name
 	return NULL;
 }
 
-static struct cache_space *space_of(
-	const struct engine *engine, const struct map *map, size_t table)
+/* A key of a table, or all of it if that is NULL. */
+static void purge_table(struct engine *engine, const struct table *table, const struct slice *form)
 {
-	return engine->spaces[map->tables[table]->query.statement.id];
+	struct cache_space *space = engine->spaces[table->query.statement.id];
+
+	if (form)
+		cache_purge_part(engine->cache, space, CACHE_KEY, *form);
+	else
+		cache_purge_space(engine->cache, space);
 }
 
-/* A key, or all of it if that is NULL. */
-static void purge(struct engine *engine, const struct map *map, const struct slice *form)
-{
-	for (size_t i = 0; i < map->table_count; i++) {
-		struct cache_space *space = space_of(engine, map, i);
-
-		if (form)
-			cache_purge_part(engine->cache, space, CACHE_KEY, *form);
-		else
-			cache_purge_space(engine->cache, space);
-	}
-}
-
-/* A map, and what dictionaries have made of it: there its answers have another form. */
+/* The map's tables, and what dictionaries have made of them: there answers have another form. */
 static void purge_map(struct engine *engine, const struct map *map, const struct slice *form)
 {
 	const struct catalog *catalog = engine->catalog;
 
-	purge(engine, map, form);
-	for (size_t i = 0; i < catalog->dictionary_count; i++)
-		for (size_t at = 0; at < catalog->dictionaries[i].key_count; at++) {
-			const struct dictionary_key *key = &catalog->dictionaries[i].keys[at];
-
-			if (key->settings->map && strcmp(key->settings->map, map->name) == 0)
-				purge(engine, key->map, form);
-		}
+	for (size_t i = 0; i < catalog->table_count; i++)
+		for (size_t at = 0; at < map->table_count; at++)
+			if (catalog->tables[i].settings == map->tables[at]->settings)
+				purge_table(engine, &catalog->tables[i], form);
 }
 
 static void purge_dictionary(struct engine *engine, const struct dictionary *dictionary)
 {
 	for (size_t i = 0; i < dictionary->key_count; i++)
-		purge(engine, dictionary->keys[i].map, NULL);
+		for (size_t at = 0; at < dictionary->keys[i].map->table_count; at++)
+			purge_table(engine, dictionary->keys[i].map->tables[at], NULL);
 }
 
 int flush_map(struct engine *engine, struct slice name, struct error *why)

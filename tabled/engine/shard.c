@@ -16,7 +16,7 @@ enum {
 	USES_TO_STAY = 2,    /* in the small ring, to get into the main one */
 	SPELLINGS_MOST = 16, /* of one key */
 	/* From here on pages of 2 MB pay: a lookup waits less for memory. */
-	HUGE_FROM_BYTES = 16 << 20,
+	HUGE_FROM_BYTES = 8 << 20,
 	SIZE_LEAST = 1024, /* bytes; in less there is room for nothing */
 };
 

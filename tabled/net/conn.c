@@ -21,8 +21,6 @@ enum {
 	LINGER_MS = 2000,
 };
 
-static void conn_settle(struct conn *conn);
-
 /* Requests that have not been answered. */
 static size_t conn_owes(const struct conn *conn)
 {
@@ -31,7 +29,8 @@ static size_t conn_owes(const struct conn *conn)
 
 uint64_t conn_idle(const struct conn *conn, uint64_t now)
 {
-	if (conn_owes(conn) || conn->sending.size || conn->in.size || now < conn->since)
+	if (conn->heard || conn_owes(conn) || conn->sending.size || conn->in.size ||
+		now < conn->since)
 		return 0;
 	return now - conn->since;
 }
@@ -274,7 +273,8 @@ static void conn_converse(struct conn *conn, char *line, size_t size)
 
 static void conn_start_session(struct conn *conn)
 {
-	conn->dict = (struct dict_client){&conn->out, on_replies, has_no_room};
+	conn->dict = (struct dict_client){
+		&conn->listener->dictionaries, &conn->out, on_replies, has_no_room};
 	conn->session = dict_session_create(&conn->dict);
 }
 
@@ -319,11 +319,13 @@ static size_t conn_process(struct conn *conn, char *data, size_t size)
 	return conn->ending ? size : at;
 }
 
-/* Takes new bytes: alone if nothing waits, else behind what does. */
-static void conn_take(struct conn *conn, char *data, size_t size)
+/* Alone if nothing waits, else behind what does. */
+void conn_take(struct conn *conn, char *data, size_t size)
 {
 	size_t used;
 
+	if (conn->closed)
+		return;
 	if (conn->in.size || !size) {
 		buf_add(&conn->in, data, size);
 		used = conn_process(conn, conn->in.data, conn->in.size);
@@ -346,11 +348,11 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 	/*
 	 * All clients read into the loop's one buffer: what is left over is copied, and is rare. No
-	 * buffer means "not now": libuv would go on reading from a client that sends without end.
+	 * room means "not now": libuv would go on reading from a client that sends without end.
 	 */
 	(void)suggested;
 	conn->turn = loop->turn;
-	*buf = uv_buf_init(loop->read_buffer, had_its_turn ? 0 : READ_BUFFER_BYTES);
+	*buf = uv_buf_init(heard_room(loop), had_its_turn ? 0 : READ_BUFFER_BYTES);
 }
 
 /* Reads no more. What is under way is answered, then the connection is closed. */
@@ -365,9 +367,10 @@ static void conn_stop_reading(struct conn *conn)
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
 	struct conn *conn = stream->data;
+	struct loop *loop = conn->listener->loop;
 
-	/* What came before in this turn may have taken long, and time decides what is fresh. */
-	uv_update_time(stream->loop);
+	if (size < 0 && conn->heard)
+		heard_answer(loop);
 	if (size == UV_EOF && !conn->lingering) {
 		/* The client may have closed only its sending side: what it asked is answered. */
 		conn_stop_reading(conn);
@@ -375,8 +378,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 	} else if (size < 0 && size != UV_ENOBUFS) {
 		conn_close(conn);
 	} else if (size > 0 && !conn->ending) {
-		conn_take(conn, buf->base, (size_t)size);
-		conn_settle(conn);
+		heard_add(loop, conn, buf->base, (size_t)size);
 	}
 }
 
@@ -423,15 +425,14 @@ static bool conn_is_drained(const struct conn *conn)
 	uv_os_fd_t fd;
 	int unread = 0;
 
-	if (conn->paused)
+	if (conn->paused || conn->heard)
 		return false;
 	if (uv_fileno((const uv_handle_t *)&conn->handle, &fd) == 0)
 		ioctl(fd, FIONREAD, &unread);
 	return unread == 0;
 }
 
-/* After anything has happened: sends what there is, then decides what comes next. */
-static void conn_settle(struct conn *conn)
+void conn_settle(struct conn *conn)
 {
 	if (conn->closed)
 		return;

@@ -15,8 +15,23 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-/* What a client may send before the others have their turn. */
-enum { READ_BUFFER_BYTES = 16 * 1024 };
+enum {
+	READ_BUFFER_BYTES =
+		16 * 1024, /* what a client may send before the others have their turn */
+	HEARD_MOST = 16,   /* clients who wait for each other's lookups */
+};
+
+/* What clients have sent and what has not been looked at: see heard.c. */
+struct heard {
+	struct heard_bytes {
+		struct conn *conn; /* it stays until the turn is over, though it may be closed */
+		char *data;        /* within the bytes below */
+		size_t size;
+	} from[HEARD_MOST];
+	size_t count;
+	size_t used; /* bytes */
+	char bytes[2 * READ_BUFFER_BYTES];
+};
 
 /* An engine whose configuration was replaced, until its last lookup is answered. */
 struct retired_engine {
@@ -34,6 +49,7 @@ struct loop {
 	uv_timer_t sweep;  /* each second: looks for clients past their time */
 	uv_timer_t tick;   /* when the engine wants to be called */
 	uint64_t tick_at;  /* ms; UINT64_MAX: the timer is not set */
+	uv_check_t wake;   /* after each sleep: answers what has been read */
 	uv_prepare_t rest; /* before each sleep: lets the engine ask what has gathered */
 	uv_async_t bell;   /* rung by other threads when they have put a letter into the inbox */
 	struct inbox inbox;
@@ -49,7 +65,7 @@ struct loop {
 	uint64_t turn;                  /* counts the sleeps of the worker */
 	bool stopping;
 	bool drained; /* stopped, and the last listener is gone */
-	char read_buffer[READ_BUFFER_BYTES];
+	struct heard heard;
 };
 
 /*
@@ -85,8 +101,9 @@ struct listener {
 	char *address;     /* owned; as written in the configuration */
 	/* Copies of the options: clients may outlive the configuration. */
 	const struct proto *proto;
-	char *map;           /* owned */
-	char *owner, *group; /* owned */
+	char *map;                     /* owned */
+	struct text_list dictionaries; /* owned; empty: all */
+	char *owner, *group;           /* owned */
 	mode_t mode;
 	int64_t max_connections, idle_timeout, request_timeout;
 	struct conn *conns;  /* list */
@@ -161,6 +178,7 @@ struct conn {
 	struct dict_session *session; /* owned; NULL: its requests stand for themselves */
 	uint64_t turn;                /* the loop's when it was last read from */
 	uint64_t since;               /* ms; when it last got or sent something whole */
+	bool heard;                   /* what it has sent will be looked at in this turn */
 	bool paused;                  /* not reading: it has too much under way */
 	bool processing;              /* requests are being cut; replies are written afterwards */
 	bool leaving;                 /* ends once there is nothing to read */
@@ -173,6 +191,12 @@ struct conn {
 /* Takes a client, whose descriptor is given, and who was counted in already. */
 void conn_open(struct listener *listener, int fd);
 
+/* Takes new bytes, and looks at the requests that are whole now. Replies wait for conn_settle(). */
+void conn_take(struct conn *conn, char *data, size_t size);
+
+/* After anything has happened: sends what there is, then decides what comes next. */
+void conn_settle(struct conn *conn);
+
 /* Closes at once; replies that are under way are dropped. */
 void conn_close(struct conn *conn);
 
@@ -184,6 +208,15 @@ void conn_sweep(struct conn *conn, uint64_t now);
 
 /* How long the client has done nothing and owes nothing, in ms; 0 if it is busy. */
 uint64_t conn_idle(const struct conn *conn, uint64_t now);
+
+/* Where the next client's bytes may be read to: READ_BUFFER_BYTES. */
+char *heard_room(struct loop *loop);
+
+/* A client has sent bytes, which are in heard_room() now. */
+void heard_add(struct loop *loop, struct conn *conn, char *data, size_t size);
+
+/* Looks at all that was heard, and answers. */
+void heard_answer(struct loop *loop);
 
 struct loop *loop_create(struct workers *workers, unsigned number, struct command_handler commands);
 

@@ -36,6 +36,13 @@ const struct setting listener_setting_table[] = {
 };
 #undef FIELD
 
+const struct setting listener_dictionary_setting_table[] = {
+	{.name = "dictionaries", .type = SETTING_LIST,
+	 .offset = offsetof(struct listener_dictionary_settings, dictionaries),
+	 .help = "The dictionaries that are to be had here. Default: all. Whoever can open the socket can read and write "
+		 "them, so keep passwords apart from what mail processes need."},
+	{0}
+};
 const struct setting listener_map_setting_table[] = {
 	{.name = "map", .type = SETTING_TEXT, .offset = offsetof(struct listener_map_settings, map), .required = true,
 	 .help = "The name of the map that is asked, since this protocol does not name one."},
@@ -220,6 +227,7 @@ static void listener_free(struct listener *listener)
 	door_release(listener->door);
 	free(listener->address);
 	free(listener->map);
+	text_list_finish(&listener->dictionaries);
 	free(listener->owner);
 	free(listener->group);
 	free(listener);
@@ -293,6 +301,9 @@ void listener_configure(struct listener *listener, const struct listener_config 
 	listener->request_timeout = config->settings->request_timeout;
 	free(listener->map);
 	listener->map = memory_copy_string(config->map);
+	text_list_finish(&listener->dictionaries);
+	if (config->dictionaries)
+		listener->dictionaries = text_list_copy(config->dictionaries);
 }
 
 static void end_conns(struct listener *listener)

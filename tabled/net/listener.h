@@ -23,14 +23,21 @@ struct listener_map_settings {
 	char *map;
 };
 
+/* That of those who hold conversations about dictionaries. */
+struct listener_dictionary_settings {
+	struct text_list dictionaries;
+};
+
 extern const struct setting listener_setting_table[];
 extern const struct setting listener_map_setting_table[];
+extern const struct setting listener_dictionary_setting_table[];
 
 /* A listener section as it was read. Everything is borrowed from the configuration. */
 struct listener_config {
 	const struct proto *proto;
 	const struct listener_settings *settings;
-	const char *map; /* NULL unless the protocol is PROTO_ONE_MAP */
+	const char *map;                      /* NULL unless the protocol is PROTO_ONE_MAP */
+	const struct text_list *dictionaries; /* NULL unless it is PROTO_SESSION; empty: all */
 };
 
 #endif

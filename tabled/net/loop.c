@@ -111,6 +111,11 @@ static void on_rest(uv_prepare_t *prepare)
 	set_timer(loop);
 }
 
+static void on_wake(uv_check_t *check)
+{
+	heard_answer(check->data);
+}
+
 static void on_bell(uv_async_t *bell)
 {
 	struct loop *loop = bell->data;
@@ -133,10 +138,13 @@ struct loop *loop_create(struct workers *workers, unsigned number, struct comman
 	uv_loop_init(&loop->uv);
 	uv_timer_init(&loop->uv, &loop->sweep);
 	uv_timer_init(&loop->uv, &loop->tick);
+	uv_check_init(&loop->uv, &loop->wake);
 	uv_prepare_init(&loop->uv, &loop->rest);
 	uv_async_init(&loop->uv, &loop->bell, on_bell);
-	loop->sweep.data = loop->tick.data = loop->rest.data = loop->bell.data = loop;
+	loop->sweep.data = loop->tick.data = loop->bell.data = loop;
+	loop->wake.data = loop->rest.data = loop;
 	inbox_init(&loop->inbox, ring, &loop->bell);
+	uv_check_start(&loop->wake, on_wake);
 	uv_prepare_start(&loop->rest, on_rest);
 	loop->commands = commands;
 	loop->tick_at = UINT64_MAX;
@@ -250,6 +258,7 @@ void loop_end(struct loop *loop)
 {
 	uv_close((uv_handle_t *)&loop->sweep, NULL);
 	uv_close((uv_handle_t *)&loop->tick, NULL);
+	uv_close((uv_handle_t *)&loop->wake, NULL);
 	uv_close((uv_handle_t *)&loop->rest, NULL);
 	for (struct signal_handler *handler = loop->signals; handler; handler = handler->next)
 		uv_close((uv_handle_t *)&handler->signal, NULL);

@@ -178,6 +178,26 @@ START_TEST(closed_while_it_waits)
 }
 END_TEST
 
+/* It may be closed behind its configuration, with a thread that still has to say why. */
+START_TEST(configuration_that_is_gone)
+{
+	struct locker locker = lock_file(locks[1]);
+	struct buf saved = {0};
+
+	asker_open(&writer);
+	asker_wish(&writer, (struct asker_wishes){.patience = 2 * SHORT_MS});
+	asker_start(&writer, INSERT, VALUES("a", "1"));
+	ck_assert(waits());
+	buf_add(&saved, place.config, writer.backend->config_size);
+	memset(place.config, 0, writer.backend->config_size);
+	asker_finish(&writer);
+	memcpy(place.config, saved.data, saved.size);
+	assert_contains(writer.why.text, sqlite_contract_path());
+	buf_finish(&saved);
+	unlock_file(locker);
+}
+END_TEST
+
 START_TEST(closed_while_it_works)
 {
 	for (int i = 0; i < 20; i++) {
@@ -463,6 +483,7 @@ void sqlite_add_cases(TCase *tcase)
 	tcase_add_test(tcase, a_lock_until_the_deadline);
 	tcase_add_test(tcase, a_commit_that_is_kept_off);
 	tcase_add_test(tcase, closed_while_it_waits);
+	tcase_add_test(tcase, configuration_that_is_gone);
 	tcase_add_test(tcase, closed_while_it_works);
 	tcase_add_test(tcase, too_slow);
 	tcase_add_test(tcase, a_file_that_is_replaced);

@@ -8,6 +8,7 @@ import json
 import random
 import re
 import resource
+import signal
 import threading
 import time
 
@@ -285,6 +286,88 @@ def test_hundreds_at_a_time(daemon):
             client.ask("echo", number)
         for number, client in enumerate(clients):
             assert client.reply() == f"OK echo-{number}"
+
+
+# At the same moment: what the daemon wakes up to is read as a whole, then looked up, then answered.
+
+@contextlib.contextmanager
+def one_moment(daemon):
+    """All that clients do meanwhile, in this order, is there when the daemon looks."""
+    daemon.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        daemon.signal(signal.SIGCONT)
+
+
+def test_many_ask_at_the_same_moment(daemon):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(daemon)) for _ in range(60)]
+        assert_well(daemon)
+        with one_moment(daemon):
+            for number, client in enumerate(clients):
+                client.ask("echo", *range(number)).ask("sized", 20000)
+        for number, client in enumerate(clients):
+            for key in range(number):
+                assert client.reply() == f"OK echo-{key}"
+            assert client.reply() == "OK " + 20000 * "x"
+
+
+@pytest.mark.parametrize("endpoint", [SOCKETMAP, INET_ENDPOINT], ids=["unix", "inet"])
+def test_some_ask_and_go_at_the_same_moment(daemon, endpoint):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(daemon, endpoint)) for _ in range(20)]
+        for number, client in enumerate(clients):
+            assert client.ask("echo", number).reply() == f"OK echo-{number}"
+        with one_moment(daemon):
+            for number, client in enumerate(clients):
+                client.ask("echo", number)
+                if number % 3 == 0:
+                    client.half_close()
+                elif number % 3 == 1:
+                    client.reset()
+        for number, client in enumerate(clients):
+            if number % 3 != 1:
+                assert client.reply() == f"OK echo-{number}"
+            if number % 3 == 0:
+                assert client.reply() is None
+
+
+def test_commands_and_goes_at_the_same_moment(daemon):
+    """Nobody is there for the answer; what was asked for is done all the same."""
+    with Client(daemon, CONTROL) as operator:
+        assert operator.command(command="status")
+        with one_moment(daemon):
+            operator.send(b'{"command": "reload"}\n').close()
+    daemon.wait_for_log("reloaded")
+
+
+def test_asks_as_the_listener_goes():
+    with make_daemon(base_config() + 'socketmap { listen = "unix:@DIR@/going" }\n') as daemon:
+        with Client(daemon, "unix:@DIR@/going") as client, Client(daemon, CONTROL) as operator:
+            assert client.ask("echo", 1).reply() == "OK echo-1"
+            assert operator.command(command="status")
+            daemon.write_config(base_config())
+            with one_moment(daemon):
+                operator.send(b'{"command": "reload"}\n')
+                client.ask("echo", 2)
+            assert json.loads(operator.line())["status"] == "ok"
+            assert client.reply() == "OK echo-2"
+            assert client.reply() is None
+
+
+def test_asks_as_somebody_wants_his_place():
+    with make_daemon("workers = 1\n" + base_config("max_connections = 2")) as daemon:
+        with Client(daemon) as oldest, Client(daemon) as second:
+            assert oldest.ask("echo", 1).reply() == "OK echo-1"
+            time.sleep(1.2)  # now he could be sent away
+            assert second.ask("echo", 2).reply() == "OK echo-2"
+            with contextlib.ExitStack() as stack:
+                with one_moment(daemon):
+                    oldest.ask("echo", 3)
+                    third = stack.enter_context(Client(daemon)).ask("echo", 4)
+                assert oldest.reply() == "OK echo-3"
+                assert third.reply() == "OK echo-4"
 
 
 # Limits.

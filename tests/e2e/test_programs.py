@@ -58,10 +58,10 @@ def ctl(daemon):
 
 # tabled -t, -T
 
-def check(tmp_path, text, option="-t"):
+def check(tmp_path, text, *options):
     path = tmp_path / "tabled.conf"
     path.write_text(text)
-    return run("tabled", option, "-c", path)
+    return run("tabled", *(options or ["-t"]), "-c", path)
 
 
 GOOD = """
@@ -110,6 +110,17 @@ def test_show(tmp_path):
     assert (again.returncode, again.stdout) == (0, done.stdout)
 
 
+@pytest.mark.parametrize("options", [["-tv"], ["-vt"], ["-v", "-t"]])
+def test_check_with_the_sql_of_dictionaries(tmp_path, options):
+    done = check(tmp_path, 'sqlite m { path = "/nowhere.db" }\nsocketmap { listen = "unix:/nowhere/s" }\n'
+                 'dictionary d { key "shared/$k" { source = m  table = t  value_field = v  fields = {"k = $k"} } }\n',
+                 *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("d shared/$k, source m (sqlite)\n    lookup     SELECT [v] FROM [t] WHERE [k] = ?1\n")
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [
+        "lookup", "set", "unset", "increment", "iterate"]
+
+
 def test_check_needs_no_database_and_no_socket(tmp_path):
     done = check(tmp_path, 'sqlite m { path = "/nowhere.db" }\n'
                  'map m { source = m  query = "SELECT 1" }\nsocketmap { listen = "unix:/nowhere/s" }\n')
@@ -118,7 +129,7 @@ def test_check_needs_no_database_and_no_socket(tmp_path):
 
 @pytest.mark.parametrize("arguments, status, where", [
     (["-h"], 0, "stdout"), (["--help"], 0, "stdout"), (["-x"], 1, "stderr"), (["extra"], 1, "stderr"),
-    (["-c"], 1, "stderr")])
+    (["-c"], 1, "stderr"), (["-v"], 1, "stderr")])
 def test_usage_of_tabled(arguments, status, where):
     done = run("tabled", *arguments)
     assert done.returncode == status

@@ -11,7 +11,8 @@
 #include <string.h>
 
 struct dict_peer {
-	struct dict_client client; /* the first, so that a call finds its peer */
+	struct dict_client client;     /* the first, so that a call finds its peer */
+	struct text_list dictionaries; /* that it may name; empty: all */
 	struct dict_session *session;
 	struct buf out;
 	size_t room; /* bytes that `out` may hold before it is full; 0: any number */
@@ -34,7 +35,8 @@ static inline bool dict_peer_is_full(const struct dict_client *client)
 static inline void dict_peer_begin(struct dict_peer *peer)
 {
 	*peer = (struct dict_peer){.room = 0};
-	peer->client = (struct dict_client){&peer->out, dict_peer_has_replies, dict_peer_is_full};
+	peer->client = (struct dict_client){
+		&peer->dictionaries, &peer->out, dict_peer_has_replies, dict_peer_is_full};
 	peer->session = dict_session_create(&peer->client);
 }
 

@@ -6,7 +6,9 @@
 #ifndef TABLED_TESTS_SUPPORT_DICTIONARY_H
 #define TABLED_TESTS_SUPPORT_DICTIONARY_H
 
-#include "engine/dictionary_work.h"
+#include "engine/dictionary_commit.h"
+#include "engine/dictionary_iteration.h"
+#include "engine/dictionary_lookup.h"
 #include "support/log.h"
 #include "support/map.h"
 #include "support/poller.h"

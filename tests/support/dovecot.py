@@ -126,7 +126,7 @@ class Dovecot:
         self.config = self.root / "etc" / "dovecot.conf"
         self.mail = self.root / "vmail"
         self.log = self.root / "dovecot.log"
-        self.dict_socket = self.root / "dict"
+        self.dict_socket, self.auth_socket = self.root / "dict", self.root / "auth"
         self.private = Path(private or self.root / "private")
         self.imap_port, self.pop3_port = free_port(), free_port()
         self._process = None
@@ -162,7 +162,7 @@ class Dovecot:
         overrides.write_text(self._overrides() + settings)
 
     def _at_home(self, text):
-        for shipped, ours in (("/etc/dovecot/", f"{self.config.parent}/"), ("/run/tabled/dict", str(self.dict_socket)),
+        for shipped, ours in (("/etc/dovecot/", f"{self.config.parent}/"), ("/run/tabled/dict", str(self.dict_socket)), ("/run/tabled/auth", str(self.auth_socket)),
                               ("/var/spool/postfix/private/", f"{self.private}/"),
                               ("/etc/ssl/certs/ssl-cert-snakeoil.pem", f"{self.root}/cert.pem"),
                               ("/etc/ssl/private/ssl-cert-snakeoil.key", f"{self.root}/key.pem"),
@@ -234,7 +234,8 @@ class Dovecot:
         options = [argument for argument in arguments if str(argument) in ("-1", "-R", "-V")]
         rest = [argument for argument in arguments if argument not in options]
         whose = ["-u", user] if user else []
-        return self.doveadm("dict", word, *whose, *options, "--", f"proxy:{self.dict_socket}:{dictionary}", *rest)
+        socket = self.auth_socket if dictionary == "auth" else self.dict_socket
+        return self.doveadm("dict", word, *whose, *options, "--", f"proxy:{socket}:{dictionary}", *rest)
 
     def imap(self, user, password, tls=False):
         """A client who has logged in; imaplib's error if he may not."""

@@ -47,7 +47,7 @@ class Dovecot(dovecot.Dovecot):
     def _lay_out(self, parts, settings):
         super()._lay_out(parts, settings)
         text = SCRIPT.read_text(encoding="utf-8")
-        assert "/run/tabled/dict" in text
+        assert "/run/tabled/auth" in text
         (self.config.parent / "tabled.lua").write_text(self._at_home(text), encoding="utf-8")
 
     def _at_home(self, text):

@@ -40,6 +40,7 @@ dictionary demo {
     key "shared/twin/$name" { source = mail  table = twin  fields = {"name = $name"}  value_field = amount  value_type = int  ttl = "1h" }
     key "shared/entry/$name" { source = mail  table = entry  fields = {"name = $name"}  value_field = value  ttl = "1h" }
     key "shared/ticket/$name" { source = mail  table = ticket  fields = {"name = $name"}  value_field = amount  value_type = int  ttl = "1h" }
+    key "shared/bulk/$name" { source = mail  table = bulk  fields = {"name = $name"}  value_field = value }
 }
 dict { listen = "unix:@DIR@/dict" }
 """

@@ -167,14 +167,19 @@ def insert_rows(database, rows):
 
 def shipped_tabled_conf(socket, database, control, source_options="", dict_socket=None, parts=()):
     """
-    postfix-maps/tabled.conf, word for word, with the source, three paths and a group changed, and with the
-    optional parts in use whose titles begin so.
+    postfix-maps/tabled.conf, word for word, with the source, four paths and a group changed, and with the
+    optional parts in use whose titles begin so; their dictionaries are named where they are to be had.
+    Passwords are beside the `dict_socket`, at "auth" in place of "dict".
     """
     text = dovecot.with_parts((ROOT / "postfix-maps" / "tabled.conf").read_text(), parts)
+    dict_socket = Path(dict_socket or f"{control}.dict")
+    in_use = [name for name in re.findall(r"^dictionary (\w+)", text, re.MULTILINE) if name != "auth"]
     for old, new in (('sqlite mail { path = "/var/lib/tabled/mail.db" }\n', database.tabled_source(source_options)),
                      ("unix:/var/spool/postfix/private/tabled", f"unix:{socket}"),
                      ("unix:/run/tabled/control", f"unix:{control}"),
-                     ("unix:/run/tabled/dict", f"unix:{dict_socket or f'{control}-dict'}"),
+                     ("unix:/run/tabled/dict", f"unix:{dict_socket}"),
+                     ("unix:/run/tabled/auth", f"unix:{dict_socket.with_name(dict_socket.name.replace('dict', 'auth'))}"),
+                     ("dictionaries = {quota}", f"dictionaries = {{{', '.join(in_use)}}}"),
                      ("group = vmail", f"group = {dovecot.MAIL_USER}")):
         assert text.count(old) == 1, f"tabled.conf: {old} is not there once"
         text = text.replace(old, new)

@@ -86,7 +86,18 @@ START_TEST(a_connection_at_fault)
 		ck_assert_int_eq(batch_fail(&batch, FAULT_CONNECTION, "gone away"), LOST);
 		ck_assert_str_eq(why[0].text, "gone away");
 		ck_assert_int_eq(questions[0].status, TRY_LATER);
+		ck_assert(!batch.is_refused);
 	}
+}
+END_TEST
+
+START_TEST(a_server_that_refuses)
+{
+	batch.count = 1;
+	ck_assert_int_eq(batch_fail(&batch, FAULT_REFUSED, "read-only"), LOST);
+	ck_assert(batch.is_refused);
+	batch_clear(&batch);
+	ck_assert(!batch.is_refused);
 }
 END_TEST
 
@@ -417,6 +428,7 @@ int main(void)
 	tcase_add_test(tcase, a_query_at_fault);
 	tcase_add_test(tcase, a_bad_moment);
 	tcase_add_test(tcase, a_connection_at_fault);
+	tcase_add_test(tcase, a_server_that_refuses);
 	tcase_add_test(tcase, a_reason_that_is_there_already);
 	tcase_add_test(tcase, rows_make_it_found);
 	tcase_add_test(tcase, a_status_is_kept);

@@ -309,8 +309,8 @@ def test_dovecot_23(tmp_path):
         path = pathlib.Path(directory) / "dict"
         changed = tmp_path / "tabled.lua"
         text = SCRIPT.read_text(encoding="utf-8")
-        assert text.count('"/run/tabled/dict"') == 1
-        changed.write_text(text.replace('"/run/tabled/dict"', f'"{path}"'), encoding="utf-8")
+        assert text.count('"/run/tabled/auth"') == 1
+        changed.write_text(text.replace('"/run/tabled/auth"', f'"{path}"'), encoding="utf-8")
         process = [LUA, PLAYER, changed]
         with FakeDict(path, [answer(2, "N")]) as server:
             done = subprocess.run(process, input="passdb alice\n", capture_output=True, text=True, check=True)

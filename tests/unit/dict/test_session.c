@@ -165,7 +165,7 @@ static const struct {
 } strangers[] = {
 	{"H1|0|0||test", "the major version is 1, known are 2 to 4"},
 	{"H5|0|0||test", "the major version is 5"},
-	{"H3|2|0||tset", "there is no dictionary \"tset\"; these exist: test"},
+	{"H3|2|0||tset", "there is no dictionary \"tset\" here; these are: test"},
 	{"H3|2|0||", "there is no dictionary \"\""},
 	{"H3|2|0||Test", "there is no dictionary \"Test\""},
 	{"Lshared/login/n|", "hello"},
@@ -178,6 +178,21 @@ START_TEST(no_hello)
 	say_wrong(strangers[_i].hello, strangers[_i].why);
 	hear("");
 	ck_assert_uint_eq(dict_session_pending(peer.session), 0);
+}
+END_TEST
+
+/* A listener may have some of them only; a reload may take one away under a client. */
+START_TEST(not_to_be_had_here)
+{
+	char *others[] = {"other"}, *both[] = {"other", "test"};
+
+	peer.dictionaries = (struct text_list){both, 2};
+	say("H3|2|0||test;Lpriv/quota/storage|u");
+	settle();
+	hear("*1 +1|O12 ");
+	peer.dictionaries = (struct text_list){others, 1};
+	say_wrong("Lpriv/quota/storage|u", "there is no dictionary \"test\" here");
+	hear("");
 }
 END_TEST
 
@@ -235,7 +250,7 @@ START_TEST(the_dictionary_is_gone)
 	ck_assert(setup_compile(&other));
 	engine = engine_create(other.catalog, ground.cache, NULL, NULL);
 	ck_assert_int_eq(dict_peer_say(&peer, engine, slice_str("Lshared/login/n\t")), -1);
-	ck_assert_str_eq(peer.why.text, "there is no dictionary \"test\"; these exist: ");
+	ck_assert_str_eq(peer.why.text, "there is no dictionary \"test\" here; these are: ");
 	engine_destroy(engine);
 	setup_end(&other);
 	hear("");
@@ -465,6 +480,22 @@ START_TEST(transactions_side_by_side)
 }
 END_TEST
 
+/* Whoever takes lines waits with the next one until then. */
+START_TEST(what_is_being_committed)
+{
+	say("H3|2|0||test;B1|u;S1|priv/quota/storage|5");
+	ck_assert(!dict_session_commits(peer.session));
+	say("C1");
+	ck_assert(dict_session_commits(peer.session));
+	say("B2|;S2|shared/nothing|1;C2;B3|;C3"); /* refused, and nothing to do */
+	ck_assert(dict_session_commits(peer.session));
+	settle();
+	ck_assert(!dict_session_commits(peer.session));
+	say("B1|u;R1");
+	ck_assert(!dict_session_commits(peer.session));
+}
+END_TEST
+
 /* What is read after a commit was answered is what was written. */
 START_TEST(a_lookup_after_a_commit)
 {
@@ -638,6 +669,7 @@ static Suite *session_suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, hello, 0, COUNT(hellos));
 	tcase_add_loop_test(tcase, no_hello, 0, COUNT(strangers));
+	tcase_add_test(tcase, not_to_be_had_here);
 	tcase_add_test(tcase, a_name_without_end);
 	tcase_add_loop_test(tcase, what_is_not_understood, 0, COUNT(nonsense));
 	tcase_add_test(tcase, the_dictionary_is_gone);
@@ -653,6 +685,7 @@ static Suite *session_suite(void)
 	tcase_add_test(tcase, transactions);
 	tcase_add_test(tcase, transactions_of_the_oldest);
 	tcase_add_test(tcase, transactions_side_by_side);
+	tcase_add_test(tcase, what_is_being_committed);
 	tcase_add_test(tcase, a_lookup_after_a_commit);
 	tcase_add_test(tcase, commits_that_fail);
 	tcase_add_test(tcase, an_expiry);

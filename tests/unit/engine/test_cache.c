@@ -602,6 +602,27 @@ START_TEST(purges_all)
 }
 END_TEST
 
+START_TEST(purges_what_other_configurations_have)
+{
+	struct origin *far = cache_origin(cache, "far");
+	struct cache_space *far_space = cache_space(cache, "far one", far, false);
+	struct cache_question other = question_in(other_space, "a"),
+			      far_away = question_in(far_space, "a");
+
+	learn("a", FOUND, "v", START);
+	asker_prepare(&one, other_space, &rule, &here, slice_str("a"));
+	asker_ask(&one, cache, START);
+	land(&one, FOUND, "v", START);
+	asker_prepare(&two, far_space, &rule, &here, slice_str("a"));
+	asker_ask(&two, cache, START);
+	land(&two, FOUND, "v", START);
+	cache_purge_others(cache, space->origin, &space, 1);
+	ck_assert(knows("a", START));
+	ck_assert(!cache_fall_back(cache, &other, START));
+	ck_assert(cache_fall_back(cache, &far_away, START));
+}
+END_TEST
+
 /* What is asked behind is under the same law. */
 START_TEST(purges_a_refresh)
 {
@@ -1102,6 +1123,7 @@ int main(void)
 	tcase_add_test(tcase, overtaken_by_a_later_one);
 	tcase_add_test(tcase, purges_a_space);
 	tcase_add_test(tcase, purges_all);
+	tcase_add_test(tcase, purges_what_other_configurations_have);
 	tcase_add_test(tcase, purges_a_refresh);
 	tcase_add_test(tcase, nothing_to_fall_back_on_after_a_purge);
 	tcase_add_test(tcase, forgets_what_is_wrong);

@@ -1,6 +1,7 @@
 #include "engine/dictionary.h"
 
 #include "engine/dictionary_internal.h"
+#include "engine/form.h"
 #include "support/map.h"
 #include "support/text.h"
 
@@ -116,6 +117,9 @@ static const struct {
 	{"shared/$a/$b", "source=mail;table=t;value_field=v;fields=a = $a|b = $b", "any row of t"},
 	{"priv/$a", "source=mail;table=t;value_field=v;username_field=u;fields=a = $a",
 		"any row of t"},
+	/* In the key 007 may stand for the 7 of the row, and a blob has other bytes there. */
+	{"shared/$a", "source=mail;table=t;value_field=v;fields=a = $a:int", "any row of t"},
+	{"shared/$a", "source=mail;table=t;value_field=v;fields=a = $a:hexblob", "any row of t"},
 	/* Words of SQL's own are names as any other. */
 	{"shared/$a", "source=mail;table=order;value_field=select;fields=user = $a",
 		"order.user = key"},
@@ -312,6 +316,10 @@ static const struct {
 	{"PassWd '%s'", "auto", "map=m", false},
 	{"a_secret '%s'", "auto", "map=m", false},
 	{"password '%s'", "no", "map=m", false},
+	/* All columns there are, by their names. */
+	{"SELECT * FROM t WHERE a = '%s'", "auto", "map=m;format=json", false},
+	{"SELECT * FROM t WHERE a = '%s'", "yes", "map=m;format=json", true},
+	{"SELECT * FROM t WHERE a = '%s'", "auto", "map=m", true},
 	/* Somebody has written that it is to be kept. */
 	{"password '%s'", "yes", "map=m", true},
 	{"password '%s'", "yes", "map=m;format=json", true},
@@ -337,6 +345,40 @@ START_TEST(what_is_kept)
 	add_key("shared/$a", cached[_i].options);
 	key = &compile()->keys[0];
 	ck_assert_int_eq(key->map->rules[0].kept, cached[_i].kept);
+}
+END_TEST
+
+/* For Postfix there is just no transport; for Dovecot there might be no such user. */
+START_TEST(nobody_is_unknown_while_the_source_is_away)
+{
+	const struct dictionary *dictionary;
+
+	setup_map(&setup, "transport_maps", "mail", "a '%s'");
+	setup_map(&setup, "sure", "mail", "b '%s'");
+	setup_set(&setup, "stale_negative", "yes");
+	add_key("shared/a/$a", "map=transport_maps");
+	add_key("shared/b/$a", "map=sure");
+	add_key("shared/c/$a", TABLE);
+	dictionary = compile();
+	ck_assert(
+		catalog_find(setup.catalog, slice_str("transport_maps"))->rules[0].stale_negative);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(dictionary->keys[i].map->rules[0].stale_negative, i == 1);
+}
+END_TEST
+
+/* The key may say it where its query does not. */
+START_TEST(what_is_not_kept_for_its_key)
+{
+	const struct dictionary *dictionary;
+
+	setup_map(&setup, "m", "mail", "a '%s'");
+	add_key("shared/passdb/$a", "map=m");
+	add_key("shared/secrets/$a", TABLE);
+	dictionary = compile();
+	for (size_t i = 0; i < 2; i++)
+		ck_assert(!dictionary->keys[i].map->rules[0].kept);
+	ck_assert(catalog_find(setup.catalog, slice_str("m"))->rules[0].kept);
 }
 END_TEST
 
@@ -383,13 +425,15 @@ START_TEST(what_never_gets_into_a_file)
 	add_key("shared/b/$a", "map=other");
 	add_key("shared/c/$a", TABLE);
 	add_key("shared/d/$a", "source=mail;table=t;value_field=password;fields=a = $a;cache=yes");
+	/* It is one of those that a map of passwords is made of. */
+	add_key("shared/e/$a", "map=plain");
 	table = compile()->keys[0].map->tables[0];
 	ck_assert(!table_is_secret(table));
 	ck_assert(catalog_is_secret(setup.catalog, table));
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		ck_assert_int_eq(catalog_is_secret(setup.catalog,
 					 setup.catalog->dictionaries[0].keys[i].map->tables[0]),
-			i == 0 || i == 3);
+			i == 0 || i == 3 || i == 4);
 }
 END_TEST
 
@@ -435,7 +479,7 @@ START_TEST(forms_of_a_key)
 	dictionary_form(&place, &form);
 	assert_slice(buf_slice(&form), forms[_i].form);
 	count = dictionary_key_parts(place.key);
-	dictionary_form_split(buf_slice(&form), count, parts);
+	form_split(buf_slice(&form), count, parts);
 	for (size_t i = 0; i < count; i++)
 		assert_slice(parts[i], forms[_i].parts[i]);
 	ck_assert(count == 3 || !forms[_i].parts[count]);
@@ -447,9 +491,9 @@ START_TEST(a_form_of_nothing)
 {
 	struct slice part = slice_str("untouched");
 
-	dictionary_form_split(slice_str(""), 0, &part);
+	form_split(slice_str(""), 0, &part);
 	assert_slice(part, "untouched");
-	dictionary_form_split(slice_str(""), 1, &part);
+	form_split(slice_str(""), 1, &part);
 	assert_slice(part, "");
 }
 END_TEST
@@ -578,6 +622,8 @@ static Suite *dictionary_suite(void)
 	tcase_add_loop_test(tcase, mistake, 0, COUNT(mistakes));
 	tcase_add_loop_test(tcase, what_is_kept, 0, COUNT(cached));
 	tcase_add_loop_test(tcase, what_is_kept_of_several, 0, COUNT(composite));
+	tcase_add_test(tcase, nobody_is_unknown_while_the_source_is_away);
+	tcase_add_test(tcase, what_is_not_kept_for_its_key);
 	tcase_add_test(tcase, what_never_gets_into_a_file);
 	tcase_add_loop_test(tcase, forms_of_a_key, 0, COUNT(forms));
 	tcase_add_test(tcase, a_form_of_nothing);

@@ -56,6 +56,7 @@ static void begin(void)
 	ground_key("shared/userdb/$user", "map=users;format=json;iterate=SELECT name FROM users");
 	ground_key("shared/home/$user", "map=users");
 	ground_key("shared/below/fake/$x", "map=fakes;iterate=b");
+	ground_key("shared/read-only/fake/$x", "source=fake;table=t;value_field=v;fields=x = $x");
 	ground_key("shared/blob/$guid", "source=mail;table=meta;value_field=guid;fields=guid = "
 					"$guid:hexblob;value_type=hexblob");
 }
@@ -310,8 +311,9 @@ START_TEST(what_is_not_there_is_not_incremented)
 	ground_start();
 	commit("u", "inc priv/quota/storage=1", NOT_FOUND, NULL);
 	ck_assert_str_eq(ground_ask("SELECT count(*) FROM quota"), "0");
-	/* Nothing else is done either: all or nothing. */
-	commit("u", "set shared/login/n=1;inc priv/quota/storage=1", NOT_FOUND, NULL);
+	/* Nothing else of it is done, either. */
+	commit("u", "set shared/login/n=1;inc priv/quota/storage=1;set shared/login/m=1", NOT_FOUND,
+		NULL);
 	ck_assert_str_eq(ground_ask("SELECT count(*) FROM login"), "0");
 	commit("u", "set priv/quota/storage=1;inc priv/quota/storage=1", FOUND, NULL);
 	commit("u", "inc priv/quota/storage=0", FOUND, NULL);
@@ -359,6 +361,16 @@ START_TEST(changes_that_are_refused)
 	ck_assert_str_eq(ground_ask("SELECT count(*) FROM login"), "0");
 	assert_contains(log_captured(&ground.capture), "dictionary=test: a transaction has failed");
 	ck_assert_uint_eq(ground.poller.opened, 0);
+}
+END_TEST
+
+/* There is nobody who could. */
+START_TEST(changes_of_what_cannot_be_written)
+{
+	ground_start();
+	commit("", "set shared/read-only/fake/x=1", BROKEN,
+		"source fake can't be written to: it is one of fake");
+	ck_assert_uint_eq(fake.started, 0);
 }
 END_TEST
 
@@ -411,6 +423,22 @@ START_TEST(somebody_holds_the_lock)
 	ground_sql("COMMIT");
 	ck_assert_str_eq(ground_ask("SELECT count(*) FROM login"), "0");
 	commit("u", "set shared/login/n=1", FOUND, NULL);
+}
+END_TEST
+
+/* To a file that is not there any more nothing was written. */
+START_TEST(the_file_is_away)
+{
+	char aside[128];
+
+	snprintf(aside, sizeof(aside), "%s/aside.db", ground.directory);
+	ground.setup.source_settings.retry_interval = 0;
+	ground_start();
+	commit("u", "set shared/login/n=1", FOUND, NULL);
+	ck_assert_int_eq(rename(ground.path, aside), 0);
+	commit("u", "set shared/login/n=2", TRY_LATER, "mail.db");
+	ck_assert_int_eq(rename(aside, ground.path), 0);
+	ck_assert_str_eq(ground_ask("SELECT stamp FROM login"), "1");
 }
 END_TEST
 
@@ -567,14 +595,14 @@ static struct iteration_config config_of(const char *path, const char *user, int
 }
 
 /* Takes rows, at most so many, into `text`: "key=values ". Returns how that ended. */
-static enum iteration_state take(struct rows_seen *seen, size_t most, const char **ret_why)
+static enum iteration_state take(struct rows_seen *seen, size_t most, struct reply *ret_failure)
 {
 	enum iteration_state state = ITERATION_WAIT;
 	struct slice key, values;
 
 	for (int i = 0; most; i++) {
 		ck_assert_msg(i < 200000, "the iteration never ends");
-		state = iteration_next(seen->iteration, clock_ms(), &key, &values, ret_why);
+		state = iteration_next(seen->iteration, clock_ms(), &key, &values, ret_failure);
 		if (state == ITERATION_WAIT) {
 			ground_turn();
 			continue;
@@ -591,17 +619,19 @@ static void iterate_with(
 	const struct iteration_config *config, enum iteration_state should, const char *reason)
 {
 	struct rows_seen seen = {.calls = 0};
-	const char *why = "";
+	struct reply failure = {.text = slice_str("")};
 	enum iteration_state state;
 
 	buf_clear(&text);
 	seen.iteration = iteration_begin(ground.engine, config, on_ready, &seen);
-	state = take(&seen, SIZE_MAX, &why);
-	ck_assert_msg(state == should, "%d: %s", state, why);
-	if (state == ITERATION_FAILED)
-		assert_contains(why, reason);
+	state = take(&seen, SIZE_MAX, &failure);
+	ck_assert_msg(state == should, "%d: %.*s", state, SLICE_ARGS(failure.text));
+	if (state == ITERATION_FAILED) {
+		ck_assert_int_eq(failure.status, BROKEN);
+		assert_contains(failure.text.data, reason);
+	}
 	/* It stays over. */
-	ck_assert_int_eq(take(&seen, 1, &why), should);
+	ck_assert_int_eq(take(&seen, 1, &failure), should);
 	iteration_end(seen.iteration);
 	settle();
 }
@@ -877,7 +907,7 @@ START_TEST(ended_in_the_middle)
 {
 	struct iteration_config config;
 	struct rows_seen seen = {.calls = 0};
-	const char *why;
+	struct reply failure;
 
 	ground_start();
 	insert_many(1500);
@@ -886,7 +916,7 @@ START_TEST(ended_in_the_middle)
 	for (size_t rows = 0; rows <= 1000; rows += 500) {
 		seen.iteration = iteration_begin(ground.engine, &config, on_ready, &seen);
 		ck_assert_uint_eq(engine_pending(ground.engine), 1);
-		take(&seen, rows, &why);
+		take(&seen, rows, &failure);
 		iteration_end(seen.iteration);
 		ck_assert_uint_eq(engine_pending(ground.engine), 0);
 		engine_rest(ground.engine, clock_ms());
@@ -901,7 +931,7 @@ START_TEST(ended_while_it_waits)
 	struct iteration_config config;
 	struct rows_seen seen = {.calls = 0}, other = {.calls = 0};
 	struct slice key, values;
-	const char *why;
+	struct reply failure;
 
 	ground_start();
 	insert_many(3);
@@ -909,16 +939,16 @@ START_TEST(ended_while_it_waits)
 	ground_sql("BEGIN EXCLUSIVE");
 	seen.iteration = iteration_begin(ground.engine, &config, on_ready, &seen);
 	other.iteration = iteration_begin(ground.engine, &config, on_ready, &other);
-	ck_assert_int_eq(
-		iteration_next(seen.iteration, clock_ms(), &key, &values, &why), ITERATION_WAIT);
-	ck_assert_int_eq(
-		iteration_next(seen.iteration, clock_ms(), &key, &values, &why), ITERATION_WAIT);
-	ck_assert_int_eq(
-		iteration_next(other.iteration, clock_ms(), &key, &values, &why), ITERATION_WAIT);
+	ck_assert_int_eq(iteration_next(seen.iteration, clock_ms(), &key, &values, &failure),
+		ITERATION_WAIT);
+	ck_assert_int_eq(iteration_next(seen.iteration, clock_ms(), &key, &values, &failure),
+		ITERATION_WAIT);
+	ck_assert_int_eq(iteration_next(other.iteration, clock_ms(), &key, &values, &failure),
+		ITERATION_WAIT);
 	iteration_end(seen.iteration);
 	ck_assert_uint_eq(engine_pending(ground.engine), 2);
 	ground_sql("COMMIT");
-	ck_assert_int_eq(take(&other, SIZE_MAX, &why), ITERATION_DONE);
+	ck_assert_int_eq(take(&other, SIZE_MAX, &failure), ITERATION_DONE);
 	assert_many(3);
 	ck_assert_uint_eq(seen.calls, 0);
 	ck_assert_uint_eq(other.calls, 1);
@@ -933,7 +963,7 @@ START_TEST(abandoned)
 	struct iteration_config config;
 	struct rows_seen seen = {.calls = 0};
 	struct answer answer = {.count = 0};
-	const char *why;
+	struct reply failure;
 
 	ground_start();
 	insert_many(3);
@@ -941,7 +971,7 @@ START_TEST(abandoned)
 	ground_sql("BEGIN EXCLUSIVE");
 	seen.iteration = iteration_begin(ground.engine, &config, on_ready, &seen);
 	ck_assert_int_eq(iteration_next(seen.iteration, clock_ms(), &(struct slice){0},
-				 &(struct slice){0}, &why),
+				 &(struct slice){0}, &failure),
 		ITERATION_WAIT);
 	dictionary_commit(ground.engine, ground.dictionary,
 		make_changes("", 0, "set shared/login/n=1"), clock_ms(), on_answer, &answer);
@@ -949,7 +979,8 @@ START_TEST(abandoned)
 	ck_assert_uint_eq(seen.calls, 1);
 	ck_assert_int_eq(answer.count, 1);
 	ck_assert_int_eq(answer.status, TRY_LATER);
-	ck_assert_int_eq(take(&seen, SIZE_MAX, &why), ITERATION_FAILED);
+	ck_assert_int_eq(take(&seen, SIZE_MAX, &failure), ITERATION_FAILED);
+	ck_assert_int_eq(failure.status, TRY_LATER);
 	iteration_end(seen.iteration);
 	ground_sql("COMMIT");
 	buf_finish(&answer.text);
@@ -973,9 +1004,11 @@ static Suite *dictionary_work_suite(void)
 	tcase_add_test(tcase, what_is_not_there_is_not_incremented);
 	tcase_add_test(tcase, an_expiry);
 	tcase_add_loop_test(tcase, changes_that_are_refused, 0, COUNT(refusals));
+	tcase_add_test(tcase, changes_of_what_cannot_be_written);
 	tcase_add_test(tcase, changes_that_are_too_many);
 	tcase_add_test(tcase, a_statement_fails);
 	tcase_add_test(tcase, somebody_holds_the_lock);
+	tcase_add_test(tcase, the_file_is_away);
 	tcase_add_test(tcase, a_row_is_purged_everywhere);
 	tcase_add_test(tcase, another_spelling_is_purged);
 	tcase_add_test(tcase, each_user_has_his_own);

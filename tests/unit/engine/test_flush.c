@@ -1,6 +1,6 @@
 #include "engine/flush.h"
 
-#include "engine/dictionary_work.h"
+#include "engine/dictionary_lookup.h"
 
 #include "support/map.h"
 #include "support/text.h"
@@ -32,10 +32,16 @@ static void begin(void)
 	setup_set(&setup, "negative_ttl", "1h");
 	setup_map(&setup, "virtual_alias_maps", NULL, NULL);
 	setup_set(&setup, "maps", "alias|other");
+	setup_map(&setup, "third", "mail", "3 '%s'");
+	setup_set(&setup, "ttl", "1h");
+	setup_map(&setup, "several", NULL, NULL);
+	setup_set(&setup, "maps", "third");
 	setup_key(&setup, "shared/alias/$address");
 	setup_key_set(&setup, "map", "alias");
 	setup_key(&setup, "shared/other/$address");
 	setup_key_set(&setup, "map", "other");
+	setup_key(&setup, "shared/several/$address");
+	setup_key_set(&setup, "map", "several");
 	ck_assert_msg(setup_compile(&setup), "%s", setup.why.text);
 	cache = cache_create(1 << 20);
 	engine = engine_create(setup.catalog, cache, &inbox, NULL);
@@ -148,6 +154,13 @@ START_TEST(what_dictionaries_have_made_of_a_map)
 	ck_assert_int_eq(flush_map(engine, slice_str("alias"), &why), 0);
 	assert_path_asked("shared/alias/a@d.ex", "a@d.ex ");
 	assert_path_asked("shared/other/a@d.ex", "");
+	/* Be it as one of several maps. */
+	assert_path_asked("shared/several/a@d.ex", "a@d.ex ");
+	assert_path_asked("shared/several/a@d.ex", "");
+	assert_flushed("third", "a@d.ex");
+	assert_path_asked("shared/several/a@d.ex", "a@d.ex ");
+	ck_assert_int_eq(flush_map(engine, slice_str("third"), &why), 0);
+	assert_path_asked("shared/several/a@d.ex", "a@d.ex ");
 }
 END_TEST
 
@@ -221,8 +234,8 @@ START_TEST(what_can_be_nowhere)
 	struct buf key = {0};
 
 	ck_assert_int_eq(flush_map(engine, slice_str("nix"), &why), -1);
-	ck_assert_str_eq(
-		why.text, "there is no map \"nix\"; these exist: alias, other, virtual_alias_maps");
+	ck_assert_str_eq(why.text, "there is no map \"nix\"; these exist: alias, other, "
+				   "virtual_alias_maps, third, several");
 	ck_assert_int_eq(flush_key(engine, slice_str("nix"), slice_str("a"), &why), -1);
 	assert_contains(why.text, "no map \"nix\"");
 	ck_assert_int_eq(flush_key(engine, slice_str("alias"), slice_str(""), &why), -1);

@@ -1,0 +1,86 @@
+#include "base/clock.h"
+#include "base/memory.h"
+#include "dict/session_internal.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+void command_free(struct command *command)
+{
+	struct dict_session *session = command->session;
+
+	DL_DELETE(session->commands, command);
+	session->pending--;
+	iteration_end(command->iteration);
+	buf_wipe(&command->held);
+	free(command);
+}
+
+struct command *command_begin(struct dict_session *session)
+{
+	struct command *command = memory_new(1, sizeof(*command));
+
+	command->session = session;
+	command->times.began = clock_wall_us();
+	if (session->is_numbered) {
+		/* 0 is none. */
+		command->number =
+			++session->last_number ? session->last_number : ++session->last_number;
+		dict_put_number(session->client->out, command->number);
+	}
+	DL_APPEND(session->commands, command);
+	session->pending++;
+	return command;
+}
+
+bool command_has_turn(const struct command *command)
+{
+	return command->number || command == command->session->commands;
+}
+
+struct buf *command_out(struct command *command)
+{
+	return command_has_turn(command) ? command->session->client->out : &command->held;
+}
+
+void session_tell_client(struct dict_session *session)
+{
+	if (!session->is_busy)
+		session->client->has_replies(session->client);
+}
+
+/* Lets out the replies that have waited for the one before. */
+static void let_out(struct dict_session *session)
+{
+	struct command *first;
+
+	while ((first = session->commands) && command_has_turn(first) && !first->number) {
+		buf_add_slice(session->client->out, buf_slice(&first->held));
+		buf_wipe(&first->held);
+		if (!first->is_over)
+			break;
+		command_free(first);
+	}
+}
+
+void command_over(struct command *command)
+{
+	struct dict_session *session = command->session;
+
+	command->is_over = true;
+	if (command_has_turn(command))
+		command_free(command);
+	let_out(session);
+	session_tell_client(session);
+}
+
+bool command_is_lost(struct command *command)
+{
+	struct dict_session *session = command->session;
+
+	if (session->client)
+		return false;
+	command_free(command);
+	session_free_if_over(session);
+	return true;
+}
