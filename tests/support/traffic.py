@@ -50,8 +50,8 @@ class Site:
         self.server, self.sinks, self.stack = server, sinks, stack
         self.database = server.database  # the one in use
         self.ledger = Ledger()
-        self._bulk_sources = itertools.cycle(
-            netns.host_of("198.18.0.0/22", number) for number in range(10, 1000))
+        # A list, since threads may not share a generator.
+        self._bulk_sources = itertools.cycle([netns.host_of("198.18.0.0/22", number) for number in range(10, 1000)])
 
     def source(self):
         """The address of a client that was not here in the last minutes, so that no limit applies."""
@@ -183,6 +183,7 @@ class Flow:
         self._waiting = []
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(senders)]
+        self._failures = []  # of the senders themselves
         self.count = 0
 
     def __enter__(self):
@@ -194,6 +195,7 @@ class Flow:
         self._over.set()
         for thread in self._threads:
             thread.join()
+        assert not self._failures, self._failures
         if failure[0] is None:
             self._send_what_waits()
 
@@ -203,15 +205,14 @@ class Flow:
         wait_until(lambda: self.count >= goal, PATIENCE, lambda: f"senders are stuck at {self.count} messages")
 
     def _run(self):
-        while not self._over.is_set():
-            with self._lock:
-                recipient = next(self._recipients, None)
-                name = self._site.ledger.name()
-            if recipient is None:
-                return
-            self._try(recipient, name)
-            self.count += 1
-            time.sleep(self._pause)
+        try:
+            while not self._over.wait(self._pause):
+                with self._lock:
+                    recipient, name = next(self._recipients), self._site.ledger.name()
+                self._try(recipient, name)
+                self.count += 1
+        except Exception as error:  # pylint: disable=broad-except # told at the end
+            self._failures.append(error)
 
     def _try(self, recipient, name):
         try:

@@ -340,6 +340,8 @@ def away(database):
 
 
 def end_well(site, flow_before):
+    """All has arrived. What processes of smtpd remember of the outage is gone when the next test begins."""
+    site.server.machine.run("postfix", "reload")
     site.server.drain()
     site.settle()
     assert not site.ledger.wrongly_refused
