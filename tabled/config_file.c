@@ -3,17 +3,17 @@
  * sections and options; what their values mean is said by the rows of setting.h.
  */
 #include "config_internal.h"
+#include "config_text.h"
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/endpoint.h"
 
 #include <confuse.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAMES_MAX = 128, FILE_MAX_BYTES = 64 << 20 };
+enum { NAMES_MAX = 128 };
 
 /*
  * libConfuse takes the end of the file for the end of all sections, so that half a file would pass
@@ -576,38 +576,6 @@ static int check_all(struct reader *reader)
 	return 0;
 }
 
-static int count_lines(struct slice text)
-{
-	int count = 1;
-
-	for (size_t i = 0; i + 1 < text.size; i++)
-		count += text.data[i] == '\n';
-	return count;
-}
-
-/* Appends what is in the file. Returns -1 with the reader's error. */
-static int load_file(struct reader *reader, struct buf *text)
-{
-	enum { CHUNK = 64 * 1024 };
-	FILE *file = fopen(reader->path, "re");
-	size_t size = 1;
-
-	while (file && size && text->size < FILE_MAX_BYTES) {
-		size = fread(buf_reserve(text, CHUNK), 1, CHUNK, file);
-		text->size += size;
-	}
-	if (!file || ferror(file) || size) {
-		error_set(reader->why, "%s: %s", reader->path,
-			file && !ferror(file) ? "the file is too big" : strerror(errno));
-		reader->failed = true;
-	} else if (memchr(buf_slice(text).data, '\0', text->size)) {
-		blame(reader, 1, "the file holds a NUL byte: it is no text");
-	}
-	if (file)
-		fclose(file);
-	return reader->failed ? -1 : 0;
-}
-
 static void parse(struct reader *reader, const char *text)
 {
 	cfg_t *root;
@@ -632,10 +600,14 @@ static void read_file(struct reader *reader)
 {
 	struct buf text = {0};
 
-	if (load_file(reader, &text) == 0) {
-		reader->last_line = count_lines(buf_slice(&text));
+	if (config_text_load(reader->path, &text, reader->why) == 0) {
+		reader->last_line = config_text_lines(buf_slice(&text));
 		buf_add_string(&text, "\n" END_OF_FILE " = yes\n");
-		parse(reader, buf_string(&text));
+		buf_string(&text);
+		config_text_blank_comments(text.data);
+		parse(reader, text.data);
+	} else {
+		reader->failed = true;
 	}
 	buf_wipe(&text);
 }

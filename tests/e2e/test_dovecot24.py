@@ -263,6 +263,13 @@ def test_quota(server):
     assert server.rows(rows)[0][1] == "2"
 
 
+def test_quota_status(server):
+    """Postfix knows before it takes a message; what the text says is up to dovecot.conf."""
+    ask = server.dovecot.ask_quota_status
+    assert ask(address("small"), 10) == ask(address("nobody"), 10) == ask(f"small+tag@{DOMAIN}", 10) == "DUNNO"
+    assert ask(address("small"), 5000).startswith("552 5.2.")
+
+
 def recipients(server, *addresses):
     """The codes of the replies to RCPT."""
     with smtplib.LMTP(str(server.dovecot.lmtp_socket)) as client:

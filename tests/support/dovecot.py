@@ -269,6 +269,15 @@ class Dovecot:
                 code, reply = client.data(text)
             return code, reply.decode()
 
+    def ask_quota_status(self, recipient, size):
+        """What Postfix would be told to do about a message of this size."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(self.private / "quota-status"))
+            client.sendall(f"request=smtpd_access_policy\nprotocol_state=RCPT\nrecipient={recipient}\nsize={size}\n\n".encode())
+            with client.makefile() as replies:
+                return replies.readline().strip().removeprefix("action=")
+
 
 def _anybody():
     """The server's certificate is the test's own, so it is not verified."""

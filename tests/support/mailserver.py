@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import socket
 import ssl
@@ -180,6 +181,17 @@ class MailServer:
         """Changes main.cf."""
         self.machine.run("postconf", "-e", *(f"{name}={value}" for name, value in settings.items()))
 
+    def use_postscreen(self):
+        """As an administrator does it, who takes away the # of its lines in both files."""
+        main, master = self.machine.path("/etc/postfix/main.cf"), self.machine.path("/etc/postfix/master.cf")
+        self.machine.path("/etc/postfix/postscreen_access.cidr").touch()
+        main.write_text(dovecot.with_parts(main.read_text(), ["postscreen(8)"]))
+        text = re.sub(r"^smtp +inet .* smtpd$", "", master.read_text(), flags=re.M)
+        text, count = re.subn(r"^#(?=(smtp +inet|smtpd +pass|dnsblog|tlsproxy) )", "", text, flags=re.M)
+        assert count == 4, "master.cf has no postscreen"
+        master.write_text(text)
+        self.machine.run("postfix", "reload")
+
     def _lay_out_dovecot(self):
         directory = self.machine.path("/etc/dovecot")
         shutil.rmtree(directory)
@@ -266,9 +278,11 @@ class MailServer:
         """A client's TLS that believes the throw-away CA alone."""
         return ssl.create_default_context(cafile=self.certificates.ca)
 
-    def smtp(self, port=25, source="203.0.113.7"):
-        """A client outside, to be used in `with`."""
+    def smtp(self, port=25, source="203.0.113.7", early=""):
+        """A client outside, to be used in `with`. What is `early` he says before he is greeted."""
         connection = self._connection(port, source=source)
+        if early:
+            connection.sendall(f"{early}\r\n".encode())
         if port == 465:
             connection = self.trust().wrap_socket(connection, server_hostname=NAME)
         return SmtpClient(port, connection=connection, trust=self.trust(), name=NAME)

@@ -19,6 +19,7 @@ from support.postfix import wait_until
 ADDRESS = "192.0.2.53"
 MX = "192.0.2.26"             # takes mail for elsewhere.example and all others outside
 NAMELESS = "203.0.113.250"    # a client without a name
+LISTED = "203.0.113.66"       # a client that is known for spam
 OUR_DOMAINS = ("example.com", "example.net", "example.org", "bulk.example", "branch.example")
 # What else sends mail: domain: what it says about its senders (SPF).
 SENDERS = {
@@ -58,6 +59,7 @@ def zone():
     lines.append("silent.example. IN MX 0 .")
     # What a list of spammers answers: yes; and "do not ask me".
     lines += ["listed.example.dbl.spamhaus.org. IN A 127.0.1.2", "unlisted.example.dbl.spamhaus.org. IN A 127.255.255.254"]
+    lines.append(f"{'.'.join(reversed(LISTED.split('.')))}.zen.spamhaus.org. IN A 127.0.0.4")
     for network in OUTSIDE_NETWORKS:
         for address in map(str, ipaddress.ip_network(network)):
             lines += _host(client_name(address), address) if address != NAMELESS else []

@@ -209,8 +209,7 @@ SANITIZED_FAULTS = ('killed or truncates or fail_over_and_back or poison or slee
                     'or daemon_stopped')
 
 # And of those of transactions.
-SANITIZED_DICT_FAULTS = ('COMMIT-reply-close or clients_gone or many_come_and_go or stopped_while or '
-                         'reload_in_the_middle or reload_under_load or purge_across or deadlocks')
+SANITIZED_DICT_FAULTS = 'COMMIT-reply-close or clients_gone or many_come_and_go or stopped_while_locked or reload_under_load'
 
 
 def suite_asan():

@@ -153,7 +153,7 @@ class Site:
         arrived, log = self.arrived(), self.server.log()
         expected = collections.Counter((sent.name, place) for sent in self.ledger.taken for place in sent.places)
         return {
-            "taken": len(self.ledger.taken),
+            "sent": len(self.ledger.taken),
             "refused": self.ledger.refused,
             "put off": self.ledger.put_off,
             "delivered": sum(arrived.values()),

@@ -231,6 +231,12 @@ static const struct {
 	{"zzzzzzzz = 5\n", 1, {"'zzzzzzzz'", "known here", "log_level"}},
 	{MEMORY "map m {\n  source = d\n  log = stderr\n}\n", 4, {"'log'", "known here", "query"}},
 	{"sqlite a { rows = x }\n", 1, {"'rows'", "known here", "path"}},
+	/* Comments are lines like others. */
+	{"# a\n// a\nmemory d {\n # a\n}\nmap m {\n /* a\n a */ # a\n log = stderr\n}\n", 9,
+		{"'log'", "known here", "query"}},
+	{"memory d { rows = { \"a # b // c\", 'a \\' /* b' } } # a\nlisten = unix:/a//b#c\n", 2,
+		{"'listen'", "", ""}},
+	{MEMORY "map m {\n  # a\n  source = e # a\n  query = x\n}\n", 4, {"\"e\"", "", ""}},
 	/* Values. */
 	{"workers = 5x\n", 1, {"workers = \"5x\"", "whole number", ""}},
 	{"\nworkers = 65\n", 2, {"workers", "range is 0 to 64", ""}},

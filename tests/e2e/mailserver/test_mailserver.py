@@ -407,6 +407,22 @@ def test_database_swapped(site):
     site.send("late@example.com", ["late@example.com"])
 
 
+# --- With what is not in use by default
+
+
+def test_postscreen(site):
+    """Strangers wait a little and get in; not who is listed, and whoever speaks before he is greeted."""
+    site.server.use_postscreen()
+    wait_until(lambda: site.verdict(CAROL).startswith("250"), 60, lambda: f"nobody gets in:\n{site.server.log()[-3000:]}")
+    site.send("info@example.com", [ALICE])
+    with site.server.smtp(source=nameserver.LISTED) as client:
+        assert "521 5.7.1 Service unavailable" in client.banner and "zen.spamhaus.org" in client.banner
+    with site.server.smtp(source=site.source(), early="EHLO client.elsewhere.example") as client:
+        client.ask("MAIL FROM:<writer@elsewhere.example>")
+        assert client.ask(f"RCPT TO:<{CAROL}>").startswith("550 5.5.1 Protocol error")
+    site.send(CAROL, [CAROL], port=587, login=(CAROL, LOGIN[CAROL]), sender=CAROL)
+
+
 # --- At the end
 
 
