@@ -218,9 +218,13 @@ class MailServer:
             print(f"The mail log ends so:\n{self.log()[-6000:]}\nDovecot's:\n{self.log('dovecot')[-4000:]}")
         return self._stack.__exit__(*failure)
 
-    def write_conf(self, path, sources):
-        """The shipped tabled.conf with these lines for its source."""
-        self.machine.path(path).write_text(shipped_conf(sources))
+    def write_conf(self, path, sources, options=()):
+        """The shipped tabled.conf with these lines for its source, and with these options in use that begin with #."""
+        text = shipped_conf(sources)
+        for option in options:
+            assert f"\t#{option} " in text, f"tabled.conf has no {option} to be switched on"
+            text = text.replace(f"\t#{option} ", f"\t{option} ")
+        self.machine.path(path).write_text(text)
 
     def tabledctl(self, conf, *words):
         return self.machine.run(program("tabledctl"), "-c", conf, *words, check=False)

@@ -359,6 +359,24 @@ def test_database_stopped(site):
     assert site.ledger.put_off > 0, "the database was not missed"
 
 
+def test_mail_goes_on_without_database(site):
+    """From and to whoever was known, with an option of tabled.conf; though no process of Postfix knows any more."""
+    how = {"source": site.source()}
+    site.server.write_conf("/etc/tabled/tabled.conf", mailserver.source_line(site.database), ["stale_negative"])
+    assert site.server.tabledctl("/etc/tabled/tabled.conf", "reload").returncode == 0
+    for _ in range(2):
+        site.send([CAROL, "info@example.com"], [CAROL, ALICE], **how)
+    site.settle()
+    with away(site.database):
+        site.server.machine.run("postfix", "reload")
+        for _ in range(5):
+            site.send([CAROL, "info@example.com"], [CAROL, ALICE], **how)
+        site.settle()
+        assert site.verdict(bulk(BULK - 1), **how).startswith("451"), "nobody had asked for it before"
+    site.server.write_conf("/etc/tabled/tabled.conf", mailserver.source_line(site.database))
+    assert site.server.tabledctl("/etc/tabled/tabled.conf", "reload").returncode == 0
+
+
 def test_tabled_restarted(site):
     before = len(site.ledger.taken)
     with Flow(site, recipients(1)) as flow:
