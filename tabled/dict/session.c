@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+/* Of a client that go on at a time, the oldest: each holds a page of rows. */
+enum { ITERATIONS_MOST = 8 };
+
 struct dict_session *dict_session_create(struct dict_client *client)
 {
 	struct dict_session *session = memory_new(1, sizeof(*session));
@@ -62,6 +65,18 @@ static void on_looked_up(void *owner, const struct reply *reply)
 
 /* --- Iterations */
 
+/* What waits for its turn waits with its rows, too. */
+static bool may_iterate(const struct command *command)
+{
+	size_t before = 0;
+
+	if (!command_has_turn(command))
+		return false;
+	for (const struct command *at = command->session->commands; at != command; at = at->next)
+		before += at->iteration != NULL;
+	return before < ITERATIONS_MOST;
+}
+
 /* The client's path was answered up to here: rows go out as long as there is room. */
 static void iterate(struct command *command, uint64_t now)
 {
@@ -72,8 +87,7 @@ static void iterate(struct command *command, uint64_t now)
 
 	command->is_stuck = false;
 	while (state == ITERATION_ROW) {
-		/* What waits for its turn waits with its rows, too. */
-		if (!command_has_turn(command) || session->client->is_full(session->client)) {
+		if (!may_iterate(command) || session->client->is_full(session->client)) {
 			command->is_stuck = true;
 			return;
 		}
@@ -108,7 +122,7 @@ bool dict_session_waits(const struct dict_session *session)
 	const struct command *command;
 
 	DL_FOREACH (session->commands, command) {
-		if (command->is_stuck && command_has_turn(command))
+		if (command->is_stuck && may_iterate(command))
 			return true;
 	}
 	return false;
@@ -120,7 +134,7 @@ void dict_session_resume(struct dict_session *session, uint64_t now)
 
 	session->is_busy = true;
 	DL_FOREACH_SAFE (session->commands, command, next) {
-		if (command->is_stuck && command_has_turn(command))
+		if (command->is_stuck && may_iterate(command))
 			iterate(command, now);
 		/* When one is over, those behind it are let out, and are gone. */
 		if (!session->is_numbered)

@@ -113,6 +113,11 @@ static int take_field(struct table_reader *reader, const char *text)
 	if (table->fields[at].name)
 		return error_option(reader->why, "fields", "fields: $%.*s has two columns",
 			SLICE_ARGS(variable));
+	/* What the database reads back need not be what it printed: a page would not go on there.
+	 */
+	if (type == TYPE_DOUBLE)
+		return error_option(reader->why, "fields",
+			"fields: \"%.100s\": a double can't tell which row is meant", text);
 	name = copy_slice(trim(slice_of(all.data, (size_t)equal)));
 	result = check_column(table, "fields", name, reader->why);
 	table->fields[at] = (struct dictionary_column){name, type};

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 
 import measure
 import peers
@@ -69,7 +70,7 @@ class Scene:
         command = [self.build / "tests" / "bench" / "dict_load"]
         command += ["-i"] if way == INCREMENTS else []
         command += [address, "alias", prefix, self.keys, connections]
-        command += [seconds or self.size.seconds, self.size.warm_up]
+        command += [seconds or self.size.dict_seconds, self.size.warm_up]
         return json.loads(measure.run_pinned(command, None))
 
     def count_all(self):
@@ -97,9 +98,9 @@ class Table:
         return median([report[field] for report in self.reports[key]])
 
     def ratio(self, way, clients):
-        """To what Dovecot does without a cache."""
-        theirs = (LOOKUPS if way == CACHED else way, clients, DOVECOT)
-        return self.middle((way, clients, TABLED), "rate") / self.middle(theirs, "rate")
+        """To what Dovecot does without a cache; not a number where it did nothing at all."""
+        theirs = self.middle((LOOKUPS if way == CACHED else way, clients, DOVECOT), "rate")
+        return self.middle((way, clients, TABLED), "rate") / theirs if theirs else math.nan
 
     def print(self):
         print("| what | connections | server | a second | spread | of Dovecot's | p50 µs | p99 µs "

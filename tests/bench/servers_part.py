@@ -91,7 +91,7 @@ class Scene:
 
         def ask(clients, processors):
             command = [program, server.address, "alias", peers.DICT_PREFIX, self.keys, clients]
-            command += [self.size.seconds, self.size.warm_up]
+            command += [self.size.dict_seconds, self.size.warm_up]
             return json.loads(measure.run_pinned(command, processors))
         return ask
 

@@ -213,6 +213,13 @@ def test_ended_by_an_administrator(site, what):
 
 # Connections end, at each step.
 
+def quoted(what, site):
+    """As it is sent: names of tables are in quotes."""
+    quote = "`" if site.kind == "mysql" else '"'
+    verb, _, table = what.rpartition(" ")
+    return f"{verb} {quote}{table}{quote}" if verb else what
+
+
 @servers_only
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("when", ["request", "reply"])
@@ -224,7 +231,7 @@ def test_cut_at(site, what, when, how):
     """
     with proxy_to(site) as proxy, Daemon(site.config(proxy)) as daemon, Writers(daemon, site.ledger) as writers:
         writers.wait_for("O")
-        proxy.at(what, when, how, every=7)
+        proxy.at(quoted(what, site), when, how, every=7)
         if what in ("COMMIT", "UPDATE ticket"):
             writers.wait_for("W", 20)
         else:

@@ -53,6 +53,7 @@ class Ledger:
         self.database = database
         self._numbers = itertools.count()
         self._last = -1
+        self._cleared = 0  # the number of the first transaction since
         self.told = {}  # by name: one letter; "X": the connection ended before a reply
         self.why = collections.Counter()
         database.execute(SCHEMA)
@@ -61,6 +62,7 @@ class Ledger:
         database.load_rows("ticket", ("name", "amount"), ((f"t{n}", 0) for n in range(TICKETS)))
 
     def clear(self):
+        self._cleared = self._last + 1
         self.told.clear()
         self.why.clear()
         for table in ("tally", "twin", "ticket"):
@@ -99,6 +101,7 @@ class Ledger:
 
     def check(self):
         """Raises if the tables do not agree with what clients were told."""
+        assert self._last - self._cleared < TICKETS, "there are too few tickets: clear() more often"
         entries = self.entries()
         tickets = {name: int(amount) for name, amount in self._rows("SELECT name, amount FROM ticket").items()}
         wrong = []

@@ -6,6 +6,8 @@
 
 #include "support/dictionary.h"
 
+#include <utlist.h>
+
 #define COUNT(array) (int)(sizeof(array) / sizeof(array[0]))
 
 static const char schema[] =
@@ -407,6 +409,29 @@ START_TEST(rows_of_the_oldest_wait_for_room)
 }
 END_TEST
 
+/* Each that goes on holds a page: so not all do at a time. */
+START_TEST(many_iterations)
+{
+	const struct source *source = engine_source(ground.engine, 0);
+	unsigned rows = 0, waiting;
+	struct ask *ask;
+
+	say("H3|2|0||test");
+	ground_sql("BEGIN EXCLUSIVE");
+	for (int i = 0; i < 20; i++)
+		say("I1|0|shared/pair/|");
+	DL_COUNT(source->waiting, ask, waiting);
+	ck_assert_uint_eq(waiting, 8);
+	ck_assert_uint_eq(dict_session_pending(peer.session), 20);
+	ground_sql("COMMIT");
+	settle();
+	for (const char *at = buf_string(&peer.out); (at = strstr(at, "Oshared/pair/x")); at++)
+		rows++;
+	ck_assert_uint_eq(rows, 20);
+	ck_assert_uint_eq(dict_session_pending(peer.session), 0);
+}
+END_TEST
+
 START_TEST(rows_that_come_later)
 {
 	say("H3|2|0||test");
@@ -681,6 +706,7 @@ static Suite *session_suite(void)
 	tcase_add_test(tcase, rows_wait_for_room);
 	tcase_add_test(tcase, several_wait_for_room);
 	tcase_add_test(tcase, rows_of_the_oldest_wait_for_room);
+	tcase_add_test(tcase, many_iterations);
 	tcase_add_test(tcase, rows_that_come_later);
 	tcase_add_test(tcase, transactions);
 	tcase_add_test(tcase, transactions_of_the_oldest);

@@ -223,6 +223,8 @@ static const struct {
 		"say which column has $a: \"column = $a\""},
 	{"shared/$a/$b", TABLE, "fields", "say which column has $b"},
 	{"shared/$a", TABLE "|b = $b", "fields", "\"b = $b\": the pattern has no variable $b"},
+	{"shared/$a", "source=mail;table=t;value_field=v;fields=a = $a:double", "fields",
+		"a double can't tell which row is meant"},
 	{"shared/$a", TABLE "|b = $a", "fields", "$a has two columns"},
 	{"shared/$a", TABLE "|b", "fields", "\"b\" is none of \"column = $variable\""},
 	{"shared/$a", TABLE "|b = a", "fields", "\"b = a\" is none of"},

@@ -987,9 +987,9 @@ START_TEST(abandoned)
 }
 END_TEST
 
-static Suite *dictionary_work_suite(void)
+static Suite *dictionary_requests_suite(void)
 {
-	Suite *suite = suite_create("dictionary_work");
+	Suite *suite = suite_create("dictionary_requests");
 	TCase *tcase = tcase_create("all");
 
 	tcase_add_checked_fixture(tcase, begin, end);
@@ -1033,5 +1033,5 @@ static Suite *dictionary_work_suite(void)
 
 int main(void)
 {
-	return unit_run(dictionary_work_suite());
+	return unit_run(dictionary_requests_suite());
 }
