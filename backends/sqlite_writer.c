@@ -8,6 +8,7 @@
  * connection are depends on its state, which is guarded by a lock.
  */
 #include "sqlite_internal.h"
+#include "sqlite_turn.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -61,6 +62,7 @@ struct writer_conn {
 	/* The thread's, as long as there is one. */
 	struct sqlite_handle handle;
 	struct transaction_state transaction;
+	struct turn turn; /* held by who may have the file's lock */
 };
 
 /* The thread. */
@@ -74,12 +76,8 @@ static int is_over(void *opaque)
 
 static void sleep_ms(struct writer_conn *conn, uint64_t ms)
 {
-	struct timespec until;
+	struct timespec until = clock_monotonic_at(clock_ms() + ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)ms * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&conn->lock);
 	if (!conn->is_closing)
 		pthread_cond_timedwait(&conn->wake, &conn->lock, &until);
@@ -153,21 +151,33 @@ static bool has_written_nothing(struct writer_conn *conn)
 	}
 }
 
+/* Begins a transaction, or is one by itself. */
+static enum progress ask_in_turn(struct writer_conn *conn)
+{
+	struct task *task = &conn->task;
+	enum progress progress;
+
+	if (!task->batch.only_check &&
+		!turn_take(&conn->turn, conn->handle.deadline - LOCK_ENDS_MS))
+		return BUSY;
+	if (sqlite_handle_check(&conn->handle, &task->why) < 0) {
+		task->batch.is_refused = true;
+		return LOST;
+	}
+	progress = ask(conn);
+	task->batch.is_refused = progress == LOST && has_written_nothing(conn);
+	return progress;
+}
+
 static enum progress carry_out(struct writer_conn *conn)
 {
 	struct task *task = &conn->task;
-	bool stands_alone = !conn->transaction.is_open;
 	enum progress progress;
 
 	conn->handle.deadline = task->batch.deadline;
 	if (!transaction_allows(&conn->transaction, &task->batch))
 		return DONE;
-	if (stands_alone && sqlite_handle_check(&conn->handle, &task->why) < 0) {
-		task->batch.is_refused = true;
-		return LOST;
-	}
-	progress = ask(conn);
-	task->batch.is_refused = progress == LOST && stands_alone && has_written_nothing(conn);
+	progress = conn->transaction.is_open ? ask(conn) : ask_in_turn(conn);
 	if (progress == BUSY) {
 		error_set(&task->why, "%s was locked by somebody else for all of query_timeout",
 			conn->handle.config->path);
@@ -175,8 +185,10 @@ static enum progress carry_out(struct writer_conn *conn)
 	}
 	if (progress == DONE)
 		transaction_note(&conn->transaction, &task->batch);
-	if (!conn->transaction.is_open)
+	if (!conn->transaction.is_open) {
 		sqlite_handle_note(&conn->handle);
+		turn_give_back(&conn->turn);
+	}
 	return progress;
 }
 
@@ -266,10 +278,12 @@ static int writer_open(
 	if (conn->bell < 0)
 		return error_set(why, "%s", strerror(errno));
 	init_lock(conn);
+	turn_begin(&conn->turn, conn->config.path);
 	error = start_thread(conn);
 	conn->has_thread = !error;
 	if (conn->has_thread)
 		return 0;
+	turn_finish(&conn->turn);
 	finish_lock(conn);
 	return error_set(
 		why, "no thread for writing to %s: %s", conn->handle.config->path, strerror(error));
@@ -285,11 +299,14 @@ static void writer_close(void *opaque)
 		conn->is_closing = true;
 		pthread_cond_signal(&conn->wake);
 		pthread_mutex_unlock(&conn->lock);
+		turn_give_up(&conn->turn);
 		sqlite3_interrupt(conn->handle.db);
 		pthread_join(conn->thread, NULL);
 		finish_lock(conn);
 	}
 	sqlite_handle_close(&conn->handle);
+	if (conn->has_thread)
+		turn_finish(&conn->turn);
 	if (conn->bell >= 0)
 		close(conn->bell);
 	buf_wipe(&conn->task.text);

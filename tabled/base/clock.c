@@ -1,7 +1,5 @@
 #include "base/clock.h"
 
-#include <time.h>
-
 static uint64_t read_us(clockid_t clock)
 {
 	struct timespec now;
@@ -18,6 +16,12 @@ uint64_t clock_us(void)
 uint64_t clock_ms(void)
 {
 	return clock_us() / 1000;
+}
+
+struct timespec clock_monotonic_at(uint64_t ms)
+{
+	ms -= CLOCK_AT_BOOT_MS;
+	return (struct timespec){(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
 }
 
 uint64_t clock_wall_us(void)

@@ -6,6 +6,7 @@
 #define TABLED_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 /* What the clock shows at boot: some 34 years, more than anything is kept. */
 #define CLOCK_AT_BOOT_MS ((uint64_t)1 << 40)
@@ -21,6 +22,9 @@ static inline uint64_t clock_of_monotonic(uint64_t ms)
 {
 	return CLOCK_AT_BOOT_MS + ms;
 }
+
+/* The other way round, for who waits by CLOCK_MONOTONIC until then. */
+struct timespec clock_monotonic_at(uint64_t ms);
 
 /* The time of the world (ms since 1970), which may jump: only for what outlives the process. */
 uint64_t clock_wall_ms(void);
