@@ -278,7 +278,8 @@ class Certificates:
         self.ca = directory / "ca.pem"
         if not self.ca.exists():
             directory.mkdir(exist_ok=True)
-            self._openssl("req", "-x509", *self._new_key("ca"), "-days", "2", "-subj", "/CN=tests", "-out", self.ca)
+            self._openssl("req", "-x509", *self._new_key("ca"), "-days", "2", "-subj", "/CN=tests", "-out", self.ca,
+                          "-addext", "keyUsage=critical,keyCertSign")
 
     def _new_key(self, name):
         return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key(name)
@@ -293,7 +294,8 @@ class Certificates:
         """A certificate for a server or a client, and its key."""
         request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
         self._openssl("req", *self._new_key(name), "-subj", f"/CN={common_name}", "-out", request)
-        extensions.write_text(f"subjectAltName={','.join(alternatives)}\n" if alternatives else "")
+        extensions.write_text("authorityKeyIdentifier=keyid\n"
+                              + (f"subjectAltName={','.join(alternatives)}\n" if alternatives else ""))
         self._openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.key("ca"), "-days", "2",
                       "-set_serial", random.getrandbits(60), "-extfile", extensions, "-out", self.certificate(name))
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from support.postfix import SHIPPED, free_port, public_directory, wait_until
 
-FILES = SHIPPED / "dovecot" / "2.3"
+FILES = tuple((SHIPPED / "dovecot" / "2.3").iterdir())
 
 # Whom all mail belongs to, in place of vmail: a user that every Debian has, and who owns no process.
 MAIL_USER = "mail"
@@ -34,6 +34,14 @@ LIBEXEC = Path("/usr/lib/dovecot")
 
 # What doveadm exits with, by sysexits.h and doveadm.h.
 OK, NO_USER, NOT_FOUND, TEMPORARY, REFUSED = 0, 67, 68, 75, 77
+
+
+def version():
+    """Of the installed Dovecot, such as 2.3.19.1; empty if there is none."""
+    path = shutil.which("dovecot", path=os.environ["PATH"] + ":/usr/sbin")
+    if not path:
+        return ""
+    return subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
 
 
 def why_not():
@@ -54,9 +62,8 @@ def why_not():
             pwd.getpwnam(name)
         except KeyError:
             return f"there is no user {name}"
-    version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True).stdout
-    if not re.match(r"2\.3\.(1[7-9]|2[0-9])\b", version):
-        return f"Dovecot {version.split()[0]} is none of 2.3.17 to 2.3.29, for which the files are"
+    if not re.match(r"2\.3\.(1[7-9]|2[0-9])\b", version()):
+        return f"Dovecot {version()} is none of 2.3.17 to 2.3.29, for which the files are"
     return None
 
 
@@ -154,7 +161,7 @@ class Dovecot:
         self.mail.mkdir()
         os.chown(self.mail, pwd.getpwnam(MAIL_USER).pw_uid, grp.getgrnam(MAIL_USER).gr_gid)
         self._make_certificate()
-        for path in self.files.iterdir():
+        for path in self.files:
             (self.config.parent / path.name).write_text(self._at_home(path.read_text()))
         text = with_parts(self.config.read_text(), [PARTS[part][0] for part in parts])
         overrides = self.config.with_name("overrides.conf")

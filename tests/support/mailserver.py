@@ -5,7 +5,8 @@ of postfix-maps/ as they are and where they belong; and whoever sends mail to it
     with Network() as network, nameserver.running(network), MailServer(network, database) as server:
         server.bring(Mail(["alice@example.com"]))
 
-What differs from the shipped files: the line of the source in tabled.conf, and where Postfix and Dovecot log.
+What differs from the shipped files: the line of the source in tabled.conf, where Postfix and Dovecot log, and for
+Dovecot 2.4 how far a mailbox may be exceeded.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import socket
 import ssl
 import time
 
-from support import dovecot, nameserver, netns, postfix
+from support import dovecot, dovecot24, nameserver, netns, postfix
 from support.daemon import Daemon, config_endpoints, endpoint_connect, program
 from support.databases import Certificates
 from support.netns import SERVER
@@ -30,16 +31,20 @@ from support.smtp import SmtpClient
 NAME = "mail.example.com"
 SQLITE_FILE = "/var/lib/tabled/mail.db"
 SHIPPED_SOURCE = f'sqlite mail {{ path = "{SQLITE_FILE}" }}\n'
-QUOTA_STATUS = dovecot.LIBEXEC / "quota-status"
 POLICY_SPF = pathlib.Path("/usr/bin/policyd-spf")
+
+
+def is_dovecot24():
+    return dovecot.version().startswith("2.4.")
 
 
 def why_not():
     """Why the whole server can't be run here, or None."""
-    for reason in (postfix.why_not(("socketmap", "proxy")), dovecot.why_not(), netns.why_not(), nameserver.why_not()):
+    dovecot_why_not = dovecot24.why_not if is_dovecot24() else dovecot.why_not
+    for reason in (postfix.why_not(("socketmap", "proxy")), dovecot_why_not(), netns.why_not(), nameserver.why_not()):
         if reason:
             return reason
-    if not QUOTA_STATUS.exists():
+    if not any((place / "quota-status").exists() for place in dovecot24.PLACES):
         return "Dovecot has no quota-status"
     if not POLICY_SPF.exists():
         return "there is no SPF policy service (Debian: postfix-policyd-spf-python)"
@@ -195,9 +200,12 @@ class MailServer:
     def _lay_out_dovecot(self):
         directory = self.machine.path("/etc/dovecot")
         shutil.rmtree(directory)
-        shutil.copytree(dovecot.FILES, directory)
+        directory.mkdir()
+        for path in dovecot24.FILES if is_dovecot24() else dovecot.FILES:
+            shutil.copy(path, directory)
         with open(directory / "dovecot.conf", "a") as file:
             file.write("\nlog_path = /var/log/dovecot.log\n")
+            file.write(dovecot24.NO_GRACE if is_dovecot24() else "")
         self.machine.path("/var/lib/dovecot").mkdir()
 
     # --- Its programs

@@ -167,8 +167,9 @@ class Machine:
         self.pid = int(children.read_text())
 
     def command(self, *words):
-        """The words that run a program on this host."""
-        return ["nsenter", f"--target={self.pid}", "--net", "--mount", "--uts", "--ipc", "--pid", "--", *map(str, words)]
+        """The words that run a program on this host. Its root is ours, which may be a chroot's."""
+        return ["nsenter", f"--target={self.pid}", "--net", "--mount", "--uts", "--ipc", "--pid", "--root", "--",
+                *map(str, words)]
 
     def run(self, *words, text=None, check=True, seconds=120):
         """Runs a program there to its end."""
