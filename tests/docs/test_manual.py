@@ -123,6 +123,21 @@ def test_functions_that_the_architecture_names_are_there():
     assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", code)] == []
 
 
+def test_every_source_has_its_place_in_the_architecture():
+    """By its own name, or by that of the file which its name begins with."""
+    text = (SOURCE / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    house = text[text.index("## The house"):text.index("## The way of one lookup")]
+    words = set(re.findall(r"\w+", house))
+    names = {path.stem for folder in ("tabled", "backends", "ctl", "bench") for path in (SOURCE / folder).rglob("*.[ch]")}
+    assert len(names) > 100
+
+    def has_place(name):
+        parts = name.split("_")
+        return not (words & names).isdisjoint("_".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+    assert [name for name in sorted(names) if not has_place(name)] == []
+
+
 def test_the_readme_shows_what_quickstart_asks():
     """Each question of ./quickstart stands in the README with the answer it expects."""
     script = (SOURCE / "quickstart").read_text(encoding="utf-8")
