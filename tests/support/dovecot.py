@@ -19,12 +19,13 @@ import re
 import shutil
 import smtplib
 import socket
-import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.postfix import SHIPPED, free_port, public_directory, wait_until
+from support.daemon import free_port
+from support.postfix import SHIPPED, make_certificate, public_directory, wait_until
+from support.smtp import trust_anybody
 
 FILES = tuple((SHIPPED / "dovecot" / "2.3").iterdir())
 
@@ -160,7 +161,7 @@ class Dovecot:
         self.private.mkdir(exist_ok=True)
         self.mail.mkdir()
         os.chown(self.mail, pwd.getpwnam(MAIL_USER).pw_uid, grp.getgrnam(MAIL_USER).gr_gid)
-        self._make_certificate()
+        make_certificate(self.root)
         for path in self.files:
             (self.config.parent / path.name).write_text(self._at_home(path.read_text()))
         text = with_parts(self.config.read_text(), [PARTS[part][0] for part in parts])
@@ -169,19 +170,14 @@ class Dovecot:
         overrides.write_text(self._overrides() + settings)
 
     def _at_home(self, text):
-        for shipped, ours in (("/etc/dovecot/", f"{self.config.parent}/"), ("/run/tabled/dict", str(self.dict_socket)), ("/run/tabled/auth", str(self.auth_socket)),
+        for shipped, ours in (("/etc/dovecot/", f"{self.config.parent}/"),
+                              ("/run/tabled/dict", str(self.dict_socket)), ("/run/tabled/auth", str(self.auth_socket)),
                               ("/var/spool/postfix/private/", f"{self.private}/"),
                               ("/etc/ssl/certs/ssl-cert-snakeoil.pem", f"{self.root}/cert.pem"),
                               ("/etc/ssl/private/ssl-cert-snakeoil.key", f"{self.root}/key.pem"),
                               ("uid=vmail gid=vmail home=/home/vmail/", f"uid={MAIL_USER} gid={MAIL_USER} home={self.mail}/")):
             text = text.replace(shipped, ours)
         return text
-
-    def _make_certificate(self):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                        "-nodes", "-days", "2", "-subj", "/CN=mail.example.com",
-                        "-keyout", self.root / "key.pem", "-out", self.root / "cert.pem"],
-                       check=True, capture_output=True)
 
     def _overrides(self):
         def login(protocol, port):
@@ -249,7 +245,7 @@ class Dovecot:
         client = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=60)
         try:
             if tls:
-                client.starttls(_anybody())
+                client.starttls(trust_anybody())
             client.login(user, password)
         except BaseException:
             client.shutdown()
@@ -284,11 +280,3 @@ class Dovecot:
             client.sendall(f"request=smtpd_access_policy\nprotocol_state=RCPT\nrecipient={recipient}\nsize={size}\n\n".encode())
             with client.makefile() as replies:
                 return replies.readline().strip().removeprefix("action=")
-
-
-def _anybody():
-    """The server's certificate is the test's own, so it is not verified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

@@ -12,6 +12,8 @@ import contextlib
 import socket
 import threading
 
+from support.client import tab_escape
+
 SILENCE = None  # no answer, until the client goes
 LATER = "later"  # the last of a connection: it is closed only when the next request has come
 
@@ -21,14 +23,8 @@ def answer(number, text):
     return f"*{number}\n+{number}\t{text}\t1\t2\t3\t4\n".encode("utf-8", "surrogateescape")
 
 
-def escape(text):
-    for plain, code in (("\1", "1"), ("\0", "0"), ("\t", "t"), ("\r", "r"), ("\n", "n")):
-        text = text.replace(plain, "\1" + code)
-    return text
-
-
 def found(number, text):
-    return answer(number, "O" + escape(text))
+    return answer(number, "O" + tab_escape(text))
 
 
 class FakeDict:

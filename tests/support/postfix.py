@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from support.daemon import free_port
+
 SHIPPED = Path(__file__).resolve().parents[2] / "postfix-maps"
 
 RESTRICTIONS = [f"smtpd_{stage}_restrictions" for stage in ("client", "helo", "sender", "recipient")] + [
@@ -40,17 +42,19 @@ def why_not(kinds=("socketmap", "tcp", "sqlite", "proxy")):
     return f"Postfix has no {', '.join(sorted(missing))} tables" if missing else None
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def public_directory(prefix="tabled-"):
     """A new directory below /tmp that Postfix's own user may enter, as pytest's may not."""
     directory = Path(tempfile.mkdtemp(prefix=prefix))
     directory.chmod(0o755)
     return directory
+
+
+def make_certificate(directory):
+    """A server's certificate that nobody can verify: cert.pem and key.pem."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-days", "2", "-subj", "/CN=mail.example.com",
+                    "-keyout", directory / "key.pem", "-out", directory / "cert.pem"],
+                   check=True, capture_output=True)
 
 
 class Postfix:
@@ -97,14 +101,8 @@ class Postfix:
         for name in _CHROOT_FILES:
             if Path("/etc", name).exists():
                 shutil.copy(Path("/etc", name), self.queue / "etc" / name)
-        self._make_certificate()
+        make_certificate(self.config)
         self._write_configuration()
-
-    def _make_certificate(self):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                        "-nodes", "-days", "2", "-subj", "/CN=mail.example.com",
-                        "-keyout", self.config / "key.pem", "-out", self.config / "cert.pem"],
-                       check=True, capture_output=True)
 
     def _write_configuration(self):
         shutil.copy(SHIPPED / "main.cf", self.config)

@@ -11,7 +11,8 @@ import tempfile
 
 import pytest
 
-from support.fake_dict import LATER, SILENCE, FakeDict, answer, escape, found
+from support.client import tab_escape
+from support.fake_dict import LATER, SILENCE, FakeDict, answer, found
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = SOURCE / "postfix-maps" / "dovecot" / "tabled.lua"
@@ -124,7 +125,7 @@ def test_failure_is_told_and_the_connection_kept(path, script):
 def test_names(path, script, user):
     with FakeDict(path, [found(2, json.dumps({"user": user}, ensure_ascii=False))]) as server:
         assert script.ask("userdb", user) == ok(user=user)
-    assert server.seen[0][1] == f"Lshared/userdb/{escape(user)}\t{escape(user)}"
+    assert server.seen[0][1] == f"Lshared/userdb/{tab_escape(user)}\t{tab_escape(user)}"
 
 
 @pytest.mark.parametrize("row, fields", [
@@ -242,7 +243,7 @@ def test_restart(path, script):
 
 
 def rows(number, users, prefix="shared/userdb/"):
-    return (f"*{number}\n" + "".join(f"+{number}\tO{escape(prefix + user)}\t\n" for user in users)
+    return (f"*{number}\n" + "".join(f"+{number}\tO{tab_escape(prefix + user)}\t\n" for user in users)
             + f"+{number}\t\t1\t2\t3\t4\n").encode()
 
 
