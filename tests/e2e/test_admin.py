@@ -17,6 +17,7 @@ from support.daemon import program, sanitizer_environment
 from support.databases import insertion
 
 ENGINES = ("sqlite", "pgsql", "mysql")
+# The files of schema/ as they were in version 1.
 FIRST = databases.ROOT / "tests" / "support" / "schema_1"
 PATIENCE = 240  # seconds; never a promise of speed
 
@@ -474,7 +475,7 @@ def test_no_times(served, time):
 
 
 def test_expired_aliases_are_not_answered(served):
-    """By the shipped queries, once the daemon asks."""
+    """What is stored compares with the database's own time, by the condition of the shipped queries."""
     served("domain", "add", "soon.example")
     served("alias", "add", "old@soon.example", "x@elsewhere.example", "--expires", "2001-01-01")
     served("alias", "add", "new@soon.example", "x@elsewhere.example", "--expires", "30d")
