@@ -333,12 +333,16 @@ def away(database):
     if database.kind == "sqlite":
         there, away = database.path, database.path.with_name("away.db")
         there.rename(away)
-        yield
-        away.rename(there)
+        try:
+            yield
+        finally:
+            away.rename(there)
     else:
         database.stop()
-        yield
-        database.start()
+        try:
+            yield
+        finally:
+            database.start()
 
 
 def end_well(site, flow_before):
