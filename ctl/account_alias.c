@@ -197,15 +197,16 @@ static int note_mailbox(struct account *account, struct error *why)
 {
 	struct slice address = buf_slice(&account->key);
 	int found = account_has(account, "mailbox", "username", address, why);
+	int leads = found > 0 ? has_row(account, address, why) : 0;
 
-	if (found > 0)
-		found = has_row(account, address, why) ? 0 : 1;
-	if (found > 0)
+	if (found < 0 || leads < 0)
+		return EXIT_ERROR;
+	if (found && !leads)
 		fprintf(stderr,
 			"tabledctl: note: there is a mailbox %s, which gets no mail now: add it to "
 			"the alias if it should\n",
 			buf_string(&account->key));
-	return found < 0 ? EXIT_ERROR : EXIT_FOUND;
+	return EXIT_FOUND;
 }
 
 static int run_add(struct account *account, struct error *why)

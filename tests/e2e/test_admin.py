@@ -457,6 +457,20 @@ def test_alias(served):
     assert "with it 4 aliases" in served("domain", "delete", "--force", "list.example")
 
 
+def test_alias_is_not_added_if_its_mailbox_cannot_be_looked_at(make):
+    """What fails last is as much of a failure, and its own words are the reason."""
+    database, ctl = make("pgsql")
+    ctl("schema", "init")
+    ctl("domain", "add", "x.example")
+    database.execute(
+        "CREATE SCHEMA half; CREATE TABLE half.mailbox (username text); INSERT INTO half.mailbox VALUES ('a@x.example');\n"
+        "CREATE FUNCTION half() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN\n"
+        "PERFORM set_config('search_path', 'half', true); RETURN NULL; END $$;\n"
+        "CREATE TRIGGER half AFTER INSERT ON alias EXECUTE FUNCTION half();")
+    assert '"alias" does not exist' in ctl.fails("alias", "add", "a@x.example", "b@elsewhere.example")
+    assert ctl("alias", "list") == ""
+
+
 def test_alias_by_another_name_of_a_domain(served):
     served("domain", "add", "real.example")
     served("mailbox", "add", "eve@real.example", "--no-password")
