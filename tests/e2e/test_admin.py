@@ -609,6 +609,33 @@ def test_copy_is_interrupted(fresh_database, tmp_path, one, other):
     assert "copying alias: 20000 rows\n" in shown.stderr and "checking alias: 500 rows\n" in shown.stderr
 
 
+@pytest.mark.parametrize("rows, others", [
+    (["a@b; c@d"], ["a@b", "c@d"]), (["NULL"], [None]), (["a, b"], ["a\\, b"]), (["a\0b"], ["a\0c"]), ([""], [None])])
+def test_other_rows_never_look_the_same(tmp_path, rows, others):
+    first, second = (databases.Sqlite(tmp_path / name) for name in ("from.db", "to.db"))
+    ctl = Ctl(tmp_path / "c", source(first) + source(second, "other") + "map alias { source = mail  query = \"SELECT "
+              "CASE description WHEN 'none' THEN NULL ELSE replace(description, '+', char(0)) END FROM domain "
+              "WHERE domain LIKE '%%.' || '%s'\" }\n")
+    for name, database, texts in (("mail", first, rows), ("other", second, others)):
+        ctl("schema", "init", name)
+        database.execute("INSERT INTO domain (domain) VALUES ('x');\n" + "".join(
+            insertion("sqlite", "domain", {"domain": f"{number}.x", "description": "none" if text is None else text.replace("\0", "+")})
+            for number, text in enumerate(texts)))
+    done = ctl.run("compare", "mail", "other")
+    assert (done.returncode, "map alias: x: mail has" in done.stdout) == (1, True), done.stdout + done.stderr
+
+
+def test_nothing_to_ask_for_is_not_the_same(tmp_path):
+    """Maps whose tables are none of ours have no keys that we know."""
+    first, second = (databases.Sqlite(tmp_path / name) for name in ("from.db", "to.db"))
+    ctl = Ctl(tmp_path / "c", source(first) + source(second, "other")
+              + "map alias { source = mail  query = \"SELECT goto FROM theirs WHERE address = '%s'\" }\n")
+    for name, database in (("mail", first), ("other", second)):
+        ctl("schema", "init", name)
+        database.execute(f"CREATE TABLE theirs (address TEXT, goto TEXT);\nINSERT INTO theirs VALUES ('x', '{name}');")
+    assert "there is no key to ask for" in ctl.fails("compare", "mail", "other")
+
+
 def test_secrets_are_not_shown(fresh_database, tmp_path):
     first, second, ctl = pair(fresh_database, tmp_path, "sqlite", "pgsql")
     fill(first)
