@@ -4,7 +4,9 @@ Writes schema_sql.c: the files of schema/ as lists of statements, and what table
 
     schema.py OUTPUT ENGINE=FILE ... --upgrades FILE ...
 
-An upgrade is called N-FILE: it leads from version N - 1 to N. The tables are read from SQLite's file,
+An upgrade is called N-FILE: it leads from version N - 1 to N. It stays as it was once it has been published,
+so it says once more what FILE says of its tables; test_upgrade sees to it that both end in the same schema,
+to the last default and condition. The tables are read from SQLite's file,
 where columns stand on lines of their own; the tests see to it that the other files make the same.
 """
 

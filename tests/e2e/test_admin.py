@@ -70,6 +70,41 @@ def make(fresh_database, tmp_path):
 
 # --- schema
 
+def checks(text):
+    """The conditions that stand in the words of CREATE TABLE, and what columns are made of."""
+    found = []
+    for start in re.finditer(r"\b(CHECK|GENERATED ALWAYS AS) *\(", text):
+        end, depth = start.end(), 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        found.append(re.sub(r"\s+", " ", text[start.start():end]))
+    return sorted(found)
+
+
+def details(database):
+    """Types, defaults and conditions of all columns, but not their order."""
+    if database.kind == "sqlite":
+        tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name;").split()
+        words = {table: checks(database.execute(f"SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = '{table}';"))
+                 for table in tables}
+        return words, database.execute("SELECT t.name, c.name, c.type, c.\"notnull\", c.dflt_value FROM sqlite_schema AS t "
+                                       "JOIN pragma_table_xinfo(t.name) AS c WHERE t.type = 'table' ORDER BY 1, 2;")
+    if database.kind == "pgsql":
+        return database.execute(
+            "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, "
+            "is_identity, generation_expression FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2;\n"
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint "
+            "WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2;")
+    return database.execute(
+        "SELECT table_name, column_name, column_type, is_nullable, column_default, extra, collation_name, "
+        "generation_expression FROM information_schema.columns WHERE table_schema = database() ORDER BY 1, 2;\n"
+        "SELECT table_name, check_clause FROM information_schema.check_constraints "
+        "WHERE constraint_schema = database() ORDER BY 1, 2;\n"
+        "SELECT table_name, referenced_table_name, update_rule, delete_rule FROM "
+        "information_schema.referential_constraints WHERE constraint_schema = database() ORDER BY 1, 2;")
+
+
 def triggers(database):
     return database.execute({
         "sqlite": "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name;",
@@ -181,6 +216,8 @@ def test_upgrade(make, kind):
     other("schema", "init")
     assert shape(database) == shape(fresh)
     assert indexes(database) == indexes(fresh)
+    # That is why an upgrade may write once more what the files of schema/ say.
+    assert details(database) == details(fresh)
     assert "nothing to do" in ctl.run("schema", "upgrade").stderr
     # Keys hold still.
     with pytest.raises(databases.DatabaseError):
