@@ -76,15 +76,14 @@ def read_schema(engine, path):
 
 
 def tables(text):
-    """(name, [(column, is made, is a number, is a time, counts)], [key column]) of each table that holds rows."""
+    """(name, [(column, is made, is a time, counts)], [key column]) of each table that holds rows."""
     for name, body in re.findall(r"^CREATE TABLE (\w+) \(\n(.*?)\n\) STRICT", text, re.MULTILINE | re.DOTALL):
         columns, keys = [], []
         for column, rest in re.findall(r"^\t(\w+) +(.*(?:\n\t\t.*)*)", body, re.MULTILINE):
             if column == "PRIMARY":
                 keys = re.findall(r"\w+", rest.removeprefix("KEY"))
             elif rest.startswith(("TEXT", "INTEGER")):
-                columns.append((column, "GENERATED" in rest, rest.startswith("INTEGER"),
-                                "datetime(" in rest, "AUTOINCREMENT" in rest))
+                columns.append((column, "GENERATED" in rest, "datetime(" in rest, "AUTOINCREMENT" in rest))
                 keys += [column] if "PRIMARY KEY" in rest else []
         if name != "schema_version" and not name.startswith("tabled_"):
             assert columns and keys, name
