@@ -1,6 +1,7 @@
 #include "ctl/account.h"
 
 #include "ctl/column_sql.h"
+#include "ctl/mail_name.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -149,36 +150,47 @@ int account_change(struct account *account, struct error *why)
 				 why, "there is no %s %s", kind->name, buf_string(&account->key));
 }
 
-enum status account_rows(struct account *account, const char *where, struct slice value,
-	const char *order, struct rows *rows, struct error *why)
+enum status account_rows(
+	struct account *account, const char *column, struct rows *rows, struct error *why)
 {
+	const struct account_kind *kind = account->kind;
 	struct statement_writer writer;
 
 	account_begin(account, &writer);
 	statement_write(&writer, "SELECT ");
-	fields_ask(account->kind->fields, &writer);
-	statement_write(&writer, " FROM %s", account->kind->table);
-	if (where) {
-		statement_write(&writer, " WHERE %s", where);
-		statement_write_value(&writer, value);
+	fields_ask(kind->fields, &writer);
+	statement_write(&writer, " FROM %s", kind->table);
+	if (column) {
+		statement_write(&writer, " WHERE %s = ", column);
+		statement_write_value(&writer, buf_slice(&account->key));
 	}
-	statement_write(&writer, " ORDER BY %s", order);
+	statement_write(&writer, " ORDER BY %s", kind->order);
 	return session_ask(&account->session, &writer, rows, why);
+}
+
+int account_list(struct account *account, struct error *why)
+{
+	bool is_part = account->arguments.count > 1;
+	struct rows rows = {0};
+	enum status status;
+
+	if (is_part && mail_domain(account->arguments.words[1], &account->key, why) < 0)
+		return EXIT_ERROR;
+	status = account_rows(account, is_part ? "domain" : NULL, &rows, why);
+	if (status == FOUND || status == NOT_FOUND)
+		fields_list(account->kind->fields, &rows, account->json);
+	rows_finish(&rows);
+	return status == FOUND || status == NOT_FOUND ? EXIT_FOUND : EXIT_ERROR;
 }
 
 int account_show(struct account *account, struct error *why)
 {
 	const struct account_kind *kind = account->kind;
 	struct rows rows = {0};
-	struct buf where = {0};
-	enum status status;
+	enum status status = account_rows(account, kind->key, &rows, why);
 
-	buf_add_format(&where, "%s = ", kind->key);
-	status = account_rows(
-		account, buf_string(&where), buf_slice(&account->key), kind->key, &rows, why);
 	if (status == FOUND)
 		fields_show(kind->fields, &rows, account->json);
-	buf_finish(&where);
 	rows_finish(&rows);
 	if (status == NOT_FOUND)
 		return account_not_found(
@@ -216,6 +228,26 @@ int account_domain_class(struct account *account, struct slice domain, enum doma
 	}
 	rows_finish(&rows);
 	return status == FOUND || status == NOT_FOUND ? 0 : -1;
+}
+
+int account_check_domain(struct account *account, bool may_be_backup, struct error *why)
+{
+	struct slice domain = mail_domain_of(buf_slice(&account->key));
+	struct buf target = {0};
+	enum domain_class class;
+	int result = account_domain_class(account, domain, &class, &target, why);
+
+	if (result == 0 && class == DOMAIN_ALIAS)
+		result = error_set(why, "%.*s is another name of %s: the %s belongs there",
+			SLICE_ARGS(domain), buf_string(&target), account->kind->name);
+	else if (result == 0 && class == DOMAIN_BACKUP && !may_be_backup)
+		result = error_set(why, "the mail of %.*s ends on another server (backup_mx)",
+			SLICE_ARGS(domain));
+	else if (result == 0 && class != DOMAIN_OURS && class != DOMAIN_BACKUP)
+		result = error_set(why, "%.*s is none of our domains: tabledctl domain add %.*s",
+			SLICE_ARGS(domain), SLICE_ARGS(domain));
+	buf_finish(&target);
+	return result;
 }
 
 /* --- The command */

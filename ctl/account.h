@@ -37,6 +37,7 @@ struct account_verb {
 struct account_kind {
 	const char *name;
 	const char *table, *key;          /* its column */
+	const char *order;                /* of the rows, by columns */
 	const struct field *fields;       /* the first is the key */
 	const struct account_verb *verbs; /* NULL as a name ends them */
 };
@@ -79,9 +80,12 @@ size_t account_write_set(struct account *account, struct statement_writer *write
 /* Changes those fields of account->key. The status. */
 int account_change(struct account *account, struct error *why);
 
-/* Asks for all fields; `where` is SQL with a value behind it, or NULL. */
-enum status account_rows(struct account *account, const char *where, struct slice value,
-	const char *order, struct rows *rows, struct error *why);
+/* Asks for all fields, of all rows or (`column`) those that have account->key there. */
+enum status account_rows(
+	struct account *account, const char *column, struct rows *rows, struct error *why);
+
+/* Prints all rows, or those of the domain that is named. The status. */
+int account_list(struct account *account, struct error *why);
 
 /* Prints the row of account->key. The status. */
 int account_show(struct account *account, struct error *why);
@@ -93,6 +97,9 @@ int account_show(struct account *account, struct error *why);
 enum domain_class { DOMAIN_UNKNOWN, DOMAIN_OURS, DOMAIN_BACKUP, DOMAIN_ALIAS, DOMAIN_RELAY };
 int account_domain_class(struct account *account, struct slice domain, enum domain_class *ret_class,
 	struct buf *ret_target, struct error *why);
+
+/* Whether account->key may be an address here: its domain is one of ours. Returns -1 with `why`. */
+int account_check_domain(struct account *account, bool may_be_backup, struct error *why);
 
 int domain_run(const char *path, int argc, char **argv);
 int mailbox_run(const char *path, int argc, char **argv);

@@ -175,65 +175,33 @@ static int add_target(struct account *account, const char *text, struct error *w
 
 /* --- The verbs */
 
-static int check_domain(struct account *account, struct error *why)
-{
-	struct slice domain = mail_domain_of(buf_slice(&account->key));
-	struct buf target = {0};
-	enum domain_class class;
-	int result = account_domain_class(account, domain, &class, &target, why);
-
-	if (result == 0 && class == DOMAIN_ALIAS)
-		result = error_set(why, "%.*s is another name of %s: the alias belongs there",
-			SLICE_ARGS(domain), buf_string(&target));
-	else if (result == 0 && class != DOMAIN_OURS && class != DOMAIN_BACKUP)
-		result = error_set(why, "%.*s is none of our domains: tabledctl domain add %.*s",
-			SLICE_ARGS(domain), SLICE_ARGS(domain));
-	buf_finish(&target);
-	return result;
-}
-
 /* Said, since people may not expect it; and a list may want it. */
 static int note_mailbox(struct account *account, struct error *why)
 {
 	struct slice address = buf_slice(&account->key);
 	int found = account_has(account, "mailbox", "username", address, why);
+	int leads = found > 0 ? has_row(account, address, why) : 0;
 
-	if (found > 0)
-		found = has_row(account, address, why) ? 0 : 1;
-	if (found > 0)
+	if (found < 0 || leads < 0)
+		return EXIT_ERROR;
+	if (found && !leads)
 		fprintf(stderr,
 			"tabledctl: note: there is a mailbox %s, which gets no mail now: add it to "
 			"the alias if it should\n",
 			buf_string(&account->key));
-	return found < 0 ? EXIT_ERROR : EXIT_FOUND;
+	return EXIT_FOUND;
 }
 
 static int run_add(struct account *account, struct error *why)
 {
 	const struct arguments *arguments = &account->arguments;
 
-	if (read_key(account, why) < 0 || check_domain(account, why) < 0)
+	if (read_key(account, why) < 0 || account_check_domain(account, true, why) < 0)
 		return EXIT_ERROR;
 	for (size_t i = 2; i < arguments->count; i++)
 		if (add_target(account, arguments->words[i], why) < 0)
 			return EXIT_ERROR;
 	return note_mailbox(account, why);
-}
-
-static int run_list(struct account *account, struct error *why)
-{
-	bool is_part = account->arguments.count > 1;
-	struct rows rows = {0};
-	enum status status;
-
-	if (is_part && mail_domain(account->arguments.words[1], &account->key, why) < 0)
-		return EXIT_ERROR;
-	status = account_rows(account, is_part ? "domain = " : NULL, buf_slice(&account->key),
-		"address, goto", &rows, why);
-	if (status == FOUND || status == NOT_FOUND)
-		fields_list(fields, &rows, account->json);
-	rows_finish(&rows);
-	return status == FOUND || status == NOT_FOUND ? EXIT_FOUND : EXIT_ERROR;
 }
 
 static int run_show(struct account *account, struct error *why)
@@ -243,8 +211,7 @@ static int run_show(struct account *account, struct error *why)
 
 	if (read_key(account, why) < 0)
 		return EXIT_ERROR;
-	status = account_rows(
-		account, "address = ", buf_slice(&account->key), "address, goto", &rows, why);
+	status = account_rows(account, "address", &rows, why);
 	if (status == FOUND)
 		fields_list(fields, &rows, account->json);
 	rows_finish(&rows);
@@ -318,11 +285,13 @@ static int run_delete(struct account *account, struct error *why)
 }
 
 static const struct account_verb verbs[] = {{"add", run_add, true, true, 2, TARGETS_MOST, NULL},
-	{"list", run_list, false, false, 0, 1, NULL}, {"show", run_show, false, false, 1, 1, NULL},
+	{"list", account_list, false, false, 0, 1, NULL},
+	{"show", run_show, false, false, 1, 1, NULL},
 	{"change", run_change, true, true, 1, TARGETS_MOST, NULL},
 	{"delete", run_delete, true, false, 1, TARGETS_MOST, NULL}, {0}};
 
-static const struct account_kind alias_kind = {"alias", "alias", "address", fields, verbs};
+static const struct account_kind alias_kind = {
+	"alias", "alias", "address", "address, goto", fields, verbs};
 
 int alias_run(const char *path, int argc, char **argv)
 {

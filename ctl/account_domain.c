@@ -61,18 +61,6 @@ fail:
 	return EXIT_ERROR;
 }
 
-static int run_list(struct account *account, struct error *why)
-{
-	struct rows rows = {0};
-	enum status status =
-		account_rows(account, NULL, (struct slice){0}, "domain.domain", &rows, why);
-
-	if (status == FOUND || status == NOT_FOUND)
-		fields_list(fields, &rows, account->json);
-	rows_finish(&rows);
-	return status == FOUND || status == NOT_FOUND ? EXIT_FOUND : EXIT_ERROR;
-}
-
 static int run_show(struct account *account, struct error *why)
 {
 	return read_key(account, why) < 0 ? EXIT_ERROR : account_show(account, why);
@@ -139,11 +127,13 @@ static int run_delete(struct account *account, struct error *why)
 }
 
 static const struct account_verb verbs[] = {{"add", run_add, true, true, 1, 1, NULL},
-	{"list", run_list, false, false, 0, 0, NULL}, {"show", run_show, false, false, 1, 1, NULL},
+	{"list", account_list, false, false, 0, 0, NULL},
+	{"show", run_show, false, false, 1, 1, NULL},
 	{"change", run_change, true, true, 1, 1, NULL},
 	{"delete", run_delete, true, false, 1, 1, NULL}, {0}};
 
-static const struct account_kind domain_kind = {"domain", "domain", "domain", fields, verbs};
+static const struct account_kind domain_kind = {
+	"domain", "domain", "domain", "domain.domain", fields, verbs};
 
 int domain_run(const char *path, int argc, char **argv)
 {

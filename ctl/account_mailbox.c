@@ -81,32 +81,12 @@ static int prepare_change(struct account *account, struct error *why)
 	return account->password ? read_password(account, why) : 0;
 }
 
-static int check_domain(struct account *account, struct error *why)
-{
-	struct slice domain = mail_domain_of(buf_slice(&account->key));
-	struct buf target = {0};
-	enum domain_class class;
-	int result = account_domain_class(account, domain, &class, &target, why);
-
-	if (result == 0 && class == DOMAIN_ALIAS)
-		result = error_set(why, "%.*s is another name of %s: the mailbox belongs there",
-			SLICE_ARGS(domain), buf_string(&target));
-	else if (result == 0 && class == DOMAIN_BACKUP)
-		result = error_set(why, "the mail of %.*s ends on another server (backup_mx)",
-			SLICE_ARGS(domain));
-	else if (result == 0 && class != DOMAIN_OURS)
-		result = error_set(why, "%.*s is none of our domains: tabledctl domain add %.*s",
-			SLICE_ARGS(domain), SLICE_ARGS(domain));
-	buf_finish(&target);
-	return result;
-}
-
 static int run_add(struct account *account, struct error *why)
 {
 	struct slice address = buf_slice(&account->key);
 	int found;
 
-	if (check_domain(account, why) < 0)
+	if (account_check_domain(account, false, why) < 0)
 		return EXIT_ERROR;
 	found = account_has(account, "mailbox", "username", address, why);
 	if (found > 0)
@@ -121,30 +101,9 @@ static int run_add(struct account *account, struct error *why)
 	return found < 0 ? EXIT_ERROR : EXIT_FOUND;
 }
 
-static int run_list(struct account *account, struct error *why)
-{
-	bool is_part = account->arguments.count > 1;
-	struct rows rows = {0};
-	enum status status;
-
-	if (is_part && mail_domain(account->arguments.words[1], &account->key, why) < 0)
-		return EXIT_ERROR;
-	status = account_rows(account, is_part ? "domain = " : NULL, buf_slice(&account->key),
-		"mailbox.username", &rows, why);
-	if (status == FOUND || status == NOT_FOUND)
-		fields_list(fields, &rows, account->json);
-	rows_finish(&rows);
-	return status == FOUND || status == NOT_FOUND ? EXIT_FOUND : EXIT_ERROR;
-}
-
 static int run_show(struct account *account, struct error *why)
 {
 	return read_key(account, why) < 0 ? EXIT_ERROR : account_show(account, why);
-}
-
-static int run_change(struct account *account, struct error *why)
-{
-	return account_change(account, why);
 }
 
 static int run_delete(struct account *account, struct error *why)
@@ -166,11 +125,13 @@ static int run_delete(struct account *account, struct error *why)
 }
 
 static const struct account_verb verbs[] = {{"add", run_add, true, true, 1, 1, prepare_add},
-	{"list", run_list, false, false, 0, 1, NULL}, {"show", run_show, false, false, 1, 1, NULL},
-	{"change", run_change, true, true, 1, 1, prepare_change},
+	{"list", account_list, false, false, 0, 1, NULL},
+	{"show", run_show, false, false, 1, 1, NULL},
+	{"change", account_change, true, true, 1, 1, prepare_change},
 	{"delete", run_delete, true, false, 1, 1, NULL}, {0}};
 
-static const struct account_kind mailbox_kind = {"mailbox", "mailbox", "username", fields, verbs};
+static const struct account_kind mailbox_kind = {
+	"mailbox", "mailbox", "username", "mailbox.username", fields, verbs};
 
 int mailbox_run(const char *path, int argc, char **argv)
 {

@@ -116,14 +116,19 @@ static int gather_side(struct compare *compare, struct session *side, struct err
 	return result;
 }
 
-/* Of both, since what only one has is a difference, too. */
+/*
+ * Of both, since what only one has is a difference, too. Without any nothing would be asked, and
+ * that is not the same as no difference.
+ */
 static int gather_keys(struct compare *compare, struct error *why)
 {
 	for (size_t i = 0; i < 2; i++)
 		if (gather_side(compare, &compare->sides[i], why) < 0)
 			return -1;
 	key_set_sort(&compare->keys);
-	return 0;
+	return compare->keys.count ? 0
+				   : error_set(why, "there is no key to ask for: the maps ask none "
+						    "of our tables, or these are empty");
 }
 
 /* --- Answers */

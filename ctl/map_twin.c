@@ -41,19 +41,37 @@ static void bind(const struct map_twin *twin, const struct address_parts *key, s
 		params[i] = slice_of(buf_slice(text).data + start, ends[i] - start);
 }
 
+/*
+ * A cell as text that is no other's, nor two cells' or rows': a backslash stands before what else
+ * would end it, and before a text that looks like none.
+ */
+static void add_cell(struct slice cell, struct buf *out)
+{
+	if (!cell.data) {
+		buf_add_string(out, "NULL");
+		return;
+	}
+	if (slice_equal(cell, slice_str("NULL")))
+		buf_add_byte(out, '\\');
+	for (size_t i = 0; i < cell.size; i++) {
+		char byte = cell.data[i];
+		bool is_end = (byte == ',' || byte == ';') && i + 1 < cell.size &&
+			      cell.data[i + 1] == ' ';
+
+		if (byte == '\\' || byte == '\0' || is_end)
+			buf_add_byte(out, '\\');
+		buf_add_byte(out, byte ? byte : '0');
+	}
+}
+
 /* A row as text: cells with a ", " between them. */
 static char *row_text(const struct rows *rows, size_t row)
 {
 	struct buf text = {0};
 
 	for (size_t i = 0; i < rows->columns; i++) {
-		struct slice cell = rows_cell(rows, row, i);
-
 		buf_add_string(&text, i ? ", " : "");
-		if (cell.data)
-			buf_add_slice(&text, cell);
-		else
-			buf_add_string(&text, "NULL");
+		add_cell(rows_cell(rows, row, i), &text);
 	}
 	buf_string(&text);
 	return text.data;

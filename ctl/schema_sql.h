@@ -24,8 +24,7 @@ extern const unsigned schema_version;
 struct schema_column {
 	const char *name; /* NULL ends the list */
 	bool is_made;     /* by the database, from other columns */
-	bool is_number;   /* else text … */
-	bool is_time;     /* … which is a time in UTC */
+	bool is_time;     /* in UTC */
 	bool is_counter;  /* the database gives new rows the next number */
 };
 

@@ -13,10 +13,13 @@ static int unit_bits(const char *text)
 {
 	static const char *const ends[] = {"", "B", "iB"};
 	const char *unit;
+	char letter;
 
 	if (!*text)
 		return 0;
-	unit = strchr(units, *text & ~('a' - 'A'));
+	/* A blank becomes a NUL by this, which strchr() would find at the end of the units. */
+	letter = (char)(*text & ~('a' - 'A'));
+	unit = letter ? strchr(units, letter) : NULL;
 	for (size_t i = 0; unit && i < sizeof(ends) / sizeof(ends[0]); i++)
 		if (strcasecmp(text + 1, ends[i]) == 0)
 			return UNIT_BITS * (int)(unit - units + 1);

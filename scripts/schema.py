@@ -4,7 +4,9 @@ Writes schema_sql.c: the files of schema/ as lists of statements, and what table
 
     schema.py OUTPUT ENGINE=FILE ... --upgrades FILE ...
 
-An upgrade is called N-FILE: it leads from version N - 1 to N. The tables are read from SQLite's file,
+An upgrade is called N-FILE: it leads from version N - 1 to N. It stays as it was once it has been published,
+so it says once more what FILE says of its tables; test_upgrade sees to it that both end in the same schema,
+to the last default and condition. The tables are read from SQLite's file,
 where columns stand on lines of their own; the tests see to it that the other files make the same.
 """
 
@@ -74,15 +76,14 @@ def read_schema(engine, path):
 
 
 def tables(text):
-    """(name, [(column, is made, is a number, is a time, counts)], [key column]) of each table that holds rows."""
+    """(name, [(column, is made, is a time, counts)], [key column]) of each table that holds rows."""
     for name, body in re.findall(r"^CREATE TABLE (\w+) \(\n(.*?)\n\) STRICT", text, re.MULTILINE | re.DOTALL):
         columns, keys = [], []
         for column, rest in re.findall(r"^\t(\w+) +(.*(?:\n\t\t.*)*)", body, re.MULTILINE):
             if column == "PRIMARY":
                 keys = re.findall(r"\w+", rest.removeprefix("KEY"))
             elif rest.startswith(("TEXT", "INTEGER")):
-                columns.append((column, "GENERATED" in rest, rest.startswith("INTEGER"),
-                                "datetime(" in rest, "AUTOINCREMENT" in rest))
+                columns.append((column, "GENERATED" in rest, "datetime(" in rest, "AUTOINCREMENT" in rest))
                 keys += [column] if "PRIMARY KEY" in rest else []
         if name != "schema_version" and not name.startswith("tabled_"):
             assert columns and keys, name

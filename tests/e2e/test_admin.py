@@ -71,6 +71,41 @@ def make(fresh_database, tmp_path):
 
 # --- schema
 
+def checks(text):
+    """The conditions that stand in the words of CREATE TABLE, and what columns are made of."""
+    found = []
+    for start in re.finditer(r"\b(CHECK|GENERATED ALWAYS AS) *\(", text):
+        end, depth = start.end(), 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        found.append(re.sub(r"\s+", " ", text[start.start():end]))
+    return sorted(found)
+
+
+def details(database):
+    """Types, defaults and conditions of all columns, but not their order."""
+    if database.kind == "sqlite":
+        tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name;").split()
+        words = {table: checks(database.execute(f"SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = '{table}';"))
+                 for table in tables}
+        return words, database.execute("SELECT t.name, c.name, c.type, c.\"notnull\", c.dflt_value FROM sqlite_schema AS t "
+                                       "JOIN pragma_table_xinfo(t.name) AS c WHERE t.type = 'table' ORDER BY 1, 2;")
+    if database.kind == "pgsql":
+        return database.execute(
+            "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, "
+            "is_identity, generation_expression FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2;\n"
+            "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint "
+            "WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2;")
+    return database.execute(
+        "SELECT table_name, column_name, column_type, is_nullable, column_default, extra, collation_name, "
+        "generation_expression FROM information_schema.columns WHERE table_schema = database() ORDER BY 1, 2;\n"
+        "SELECT table_name, check_clause FROM information_schema.check_constraints "
+        "WHERE constraint_schema = database() ORDER BY 1, 2;\n"
+        "SELECT table_name, referenced_table_name, update_rule, delete_rule FROM "
+        "information_schema.referential_constraints WHERE constraint_schema = database() ORDER BY 1, 2;")
+
+
 def triggers(database):
     return database.execute({
         "sqlite": "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name;",
@@ -182,6 +217,8 @@ def test_upgrade(make, kind):
     other("schema", "init")
     assert shape(database) == shape(fresh)
     assert indexes(database) == indexes(fresh)
+    # That is why an upgrade may write once more what the files of schema/ say.
+    assert details(database) == details(fresh)
     assert "nothing to do" in ctl.run("schema", "upgrade").stderr
     # Keys hold still.
     with pytest.raises(databases.DatabaseError):
@@ -458,6 +495,20 @@ def test_alias(served):
     assert "with it 4 aliases" in served("domain", "delete", "--force", "list.example")
 
 
+def test_alias_is_not_added_if_its_mailbox_cannot_be_looked_at(make):
+    """What fails last is as much of a failure, and its own words are the reason."""
+    database, ctl = make("pgsql")
+    ctl("schema", "init")
+    ctl("domain", "add", "x.example")
+    database.execute(
+        "CREATE SCHEMA half; CREATE TABLE half.mailbox (username text); INSERT INTO half.mailbox VALUES ('a@x.example');\n"
+        "CREATE FUNCTION half() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN\n"
+        "PERFORM set_config('search_path', 'half', true); RETURN NULL; END $$;\n"
+        "CREATE TRIGGER half AFTER INSERT ON alias EXECUTE FUNCTION half();")
+    assert '"alias" does not exist' in ctl.fails("alias", "add", "a@x.example", "b@elsewhere.example")
+    assert ctl("alias", "list") == ""
+
+
 def test_alias_by_another_name_of_a_domain(served):
     served("domain", "add", "real.example")
     served("mailbox", "add", "eve@real.example", "--no-password")
@@ -594,6 +645,33 @@ def test_copy_is_interrupted(fresh_database, tmp_path, one, other):
     assert "alias: 20000 rows, the same" in ctl("copy", "mail", "other")
     shown = ctl.run("copy", "--progress", "mail", "other")
     assert "copying alias: 20000 rows\n" in shown.stderr and "checking alias: 500 rows\n" in shown.stderr
+
+
+@pytest.mark.parametrize("rows, others", [
+    (["a@b; c@d"], ["a@b", "c@d"]), (["NULL"], [None]), (["a, b"], ["a\\, b"]), (["a\0b"], ["a\0c"]), ([""], [None])])
+def test_other_rows_never_look_the_same(tmp_path, rows, others):
+    first, second = (databases.Sqlite(tmp_path / name) for name in ("from.db", "to.db"))
+    ctl = Ctl(tmp_path / "c", source(first) + source(second, "other") + "map alias { source = mail  query = \"SELECT "
+              "CASE description WHEN 'none' THEN NULL ELSE replace(description, '+', char(0)) END FROM domain "
+              "WHERE domain LIKE '%%.' || '%s'\" }\n")
+    for name, database, texts in (("mail", first, rows), ("other", second, others)):
+        ctl("schema", "init", name)
+        database.execute("INSERT INTO domain (domain) VALUES ('x');\n" + "".join(
+            insertion("sqlite", "domain", {"domain": f"{number}.x", "description": "none" if text is None else text.replace("\0", "+")})
+            for number, text in enumerate(texts)))
+    done = ctl.run("compare", "mail", "other")
+    assert (done.returncode, "map alias: x: mail has" in done.stdout) == (1, True), done.stdout + done.stderr
+
+
+def test_nothing_to_ask_for_is_not_the_same(tmp_path):
+    """Maps whose tables are none of ours have no keys that we know."""
+    first, second = (databases.Sqlite(tmp_path / name) for name in ("from.db", "to.db"))
+    ctl = Ctl(tmp_path / "c", source(first) + source(second, "other")
+              + "map alias { source = mail  query = \"SELECT goto FROM theirs WHERE address = '%s'\" }\n")
+    for name, database in (("mail", first), ("other", second)):
+        ctl("schema", "init", name)
+        database.execute(f"CREATE TABLE theirs (address TEXT, goto TEXT);\nINSERT INTO theirs VALUES ('x', '{name}');")
+    assert "there is no key to ask for" in ctl.fails("compare", "mail", "other")
 
 
 def test_secrets_are_not_shown(fresh_database, tmp_path):

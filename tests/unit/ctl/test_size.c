@@ -32,6 +32,8 @@ static const struct {
 	{"1.5", -1, NULL},
 	{"1X", -1, NULL},
 	{"1 G", -1, NULL},
+	{"1 ", -1, NULL},
+	{"1 B", -1, NULL},
 	{"1Gb/s", -1, NULL},
 	{"0x10", -1, NULL},
 };
