@@ -173,12 +173,14 @@ static enum progress carry_out(struct writer_conn *conn)
 {
 	struct task *task = &conn->task;
 	enum progress progress;
+	bool is_kept_off;
 
 	conn->handle.deadline = task->batch.deadline;
 	if (!transaction_allows(&conn->transaction, &task->batch))
 		return DONE;
 	progress = conn->transaction.is_open ? ask(conn) : ask_in_turn(conn);
-	if (progress == BUSY) {
+	is_kept_off = progress == BUSY;
+	if (is_kept_off) {
 		error_set(&task->why, "%s was locked by somebody else for all of query_timeout",
 			conn->handle.config->path);
 		progress = DONE;
@@ -186,7 +188,9 @@ static enum progress carry_out(struct writer_conn *conn)
 	if (progress == DONE)
 		transaction_note(&conn->transaction, &task->batch);
 	if (!conn->transaction.is_open) {
-		sqlite_handle_note(&conn->handle);
+		/* What has changed while it was kept off is not of its own writing. */
+		if (!is_kept_off)
+			sqlite_handle_note(&conn->handle);
 		turn_give_back(&conn->turn);
 	}
 	return progress;
