@@ -97,11 +97,6 @@ static int wait_for_lock(void *opaque, int count)
 	return !is_over(conn);
 }
 
-static bool is_command(const struct task *task, const char *command)
-{
-	return !task->statement.part_count && strcasecmp(task->statement.text, command) == 0;
-}
-
 /* One that SQLite has rolled back by itself is rolled back. */
 static enum progress roll_back(struct writer_conn *conn)
 {
@@ -131,9 +126,9 @@ static enum progress ask(struct writer_conn *conn)
 {
 	struct task *task = &conn->task;
 
-	if (is_command(task, "ROLLBACK"))
+	if (statement_is_command(&task->statement, "ROLLBACK"))
 		return roll_back(conn);
-	if (is_command(task, "BEGIN"))
+	if (statement_is_command(&task->statement, "BEGIN"))
 		return begin(conn);
 	return sqlite_ask_once(&conn->handle, &task->question, task->batch.only_check);
 }
@@ -233,13 +228,8 @@ static int start_thread(struct writer_conn *conn)
 
 static void init_lock(struct writer_conn *conn)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_init(&conn->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&conn->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_init_condition(&conn->wake);
 }
 
 static void finish_lock(struct writer_conn *conn)
