@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <unistd.h>
 
 enum { FRESH_MS = 60000 };
@@ -231,7 +230,7 @@ static void take_tag(struct pgsql_conn *conn, PGresult *result)
 	if (conn->step == STEP_ONCE)
 		question->changed = strtoull(PQcmdTuples(result), NULL, 10);
 	else
-		conn->is_undone = strcasecmp(question->statement->text, "COMMIT") == 0 &&
+		conn->is_undone = statement_is_command(question->statement, "COMMIT") &&
 				  strcmp(PQcmdStatus(result), "ROLLBACK") == 0;
 }
 

@@ -10,13 +10,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void turn_begin(struct turn *turn, const char *path)
 {
-	pthread_condattr_t attributes;
-
 	*turn = (struct turn){.path = path};
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&turn->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_init_condition(&turn->wake);
 }
 
 void turn_finish(struct turn *turn)

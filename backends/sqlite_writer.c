@@ -97,11 +97,6 @@ static int wait_for_lock(void *opaque, int count)
 	return !is_over(conn);
 }
 
-static bool is_command(const struct task *task, const char *command)
-{
-	return !task->statement.part_count && strcasecmp(task->statement.text, command) == 0;
-}
-
 /* One that SQLite has rolled back by itself is rolled back. */
 static enum progress roll_back(struct writer_conn *conn)
 {
@@ -131,9 +126,9 @@ static enum progress ask(struct writer_conn *conn)
 {
 	struct task *task = &conn->task;
 
-	if (is_command(task, "ROLLBACK"))
+	if (statement_is_command(&task->statement, "ROLLBACK"))
 		return roll_back(conn);
-	if (is_command(task, "BEGIN"))
+	if (statement_is_command(&task->statement, "BEGIN"))
 		return begin(conn);
 	return sqlite_ask_once(&conn->handle, &task->question, task->batch.only_check);
 }
@@ -173,12 +168,14 @@ static enum progress carry_out(struct writer_conn *conn)
 {
 	struct task *task = &conn->task;
 	enum progress progress;
+	bool is_kept_off;
 
 	conn->handle.deadline = task->batch.deadline;
 	if (!transaction_allows(&conn->transaction, &task->batch))
 		return DONE;
 	progress = conn->transaction.is_open ? ask(conn) : ask_in_turn(conn);
-	if (progress == BUSY) {
+	is_kept_off = progress == BUSY;
+	if (is_kept_off) {
 		error_set(&task->why, "%s was locked by somebody else for all of query_timeout",
 			conn->handle.config->path);
 		progress = DONE;
@@ -186,7 +183,9 @@ static enum progress carry_out(struct writer_conn *conn)
 	if (progress == DONE)
 		transaction_note(&conn->transaction, &task->batch);
 	if (!conn->transaction.is_open) {
-		sqlite_handle_note(&conn->handle);
+		/* What has changed while it was kept off is not of its own writing. */
+		if (!is_kept_off)
+			sqlite_handle_note(&conn->handle);
 		turn_give_back(&conn->turn);
 	}
 	return progress;
@@ -229,13 +228,8 @@ static int start_thread(struct writer_conn *conn)
 
 static void init_lock(struct writer_conn *conn)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_init(&conn->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&conn->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_init_condition(&conn->wake);
 }
 
 static void finish_lock(struct writer_conn *conn)

@@ -115,15 +115,15 @@ void batch_clear(struct batch *batch)
 	}
 }
 
-/* Commands that a transaction begins and ends by. */
-static bool is_command(const struct statement *statement, const char *command)
+bool statement_is_command(const struct statement *statement, const char *command)
 {
 	return !statement->part_count && strcasecmp(statement->text, command) == 0;
 }
 
 bool transaction_allows(const struct transaction_state *transaction, struct batch *batch)
 {
-	if (!transaction->has_failed || is_command(batch->questions[0].statement, "ROLLBACK"))
+	if (!transaction->has_failed ||
+		statement_is_command(batch->questions[0].statement, "ROLLBACK"))
 		return true;
 	batch_fail(batch, FAULT_QUERY,
 		"something in this transaction has failed before: it can only be rolled back");
@@ -137,9 +137,9 @@ void transaction_note(struct transaction_state *transaction, const struct batch 
 
 	if (!is_good)
 		transaction->has_failed = transaction->is_open;
-	else if (is_command(question->statement, "BEGIN"))
+	else if (statement_is_command(question->statement, "BEGIN"))
 		transaction->is_open = true;
-	else if (is_command(question->statement, "COMMIT") ||
-		 is_command(question->statement, "ROLLBACK"))
+	else if (statement_is_command(question->statement, "COMMIT") ||
+		 statement_is_command(question->statement, "ROLLBACK"))
 		*transaction = (struct transaction_state){0};
 }

@@ -222,6 +222,9 @@ enum progress batch_finish(struct batch *batch);
 /* Forgets rows and statuses, to ask once more. */
 void batch_clear(struct batch *batch);
 
+/* Whether it is the command, such as "BEGIN", in any case of letters. */
+bool statement_is_command(const struct statement *statement, const char *command);
+
 /*
  * For drivers of databases that go on after an error within a transaction, or have then rolled it
  * back: what came next would be a half of it, or stand alone. So nothing is let through but

@@ -24,6 +24,16 @@ struct timespec clock_monotonic_at(uint64_t ms)
 	return (struct timespec){(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
 }
 
+void clock_init_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 uint64_t clock_wall_us(void)
 {
 	return read_us(CLOCK_REALTIME);

@@ -5,6 +5,7 @@
 #ifndef TABLED_BASE_CLOCK_H
 #define TABLED_BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -25,6 +26,9 @@ static inline uint64_t clock_of_monotonic(uint64_t ms)
 
 /* The other way round, for who waits by CLOCK_MONOTONIC until then. */
 struct timespec clock_monotonic_at(uint64_t ms);
+
+/* A condition to be waited for in this way, by pthread_cond_timedwait(). */
+void clock_init_condition(pthread_cond_t *condition);
 
 /* The time of the world (ms since 1970), which may jump: only for what outlives the process. */
 uint64_t clock_wall_ms(void);

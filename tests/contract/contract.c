@@ -11,6 +11,7 @@
  */
 #include "contract/cases.h"
 #include "contract/place.h"
+#include "contract/scratch.h"
 
 enum { LONG = 70000, LONG_KEY = 500 };
 
@@ -424,11 +425,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: contract BACKEND [COMMAND [ARGUMENT ...]]\n");
 		return EXIT_FAILURE;
 	}
-	if (!tested->server)
-		return unit_run(contract_suite());
-	result = server_start(argv + 2);
-	if (result == 0)
+	result = tested->server ? server_start(argv + 2) : EXIT_SUCCESS;
+	if (result == EXIT_SUCCESS) {
+		scratch_make();
 		result = unit_run(contract_suite());
-	server_stop();
+		scratch_remove();
+	}
+	if (tested->server)
+		server_stop();
 	return result;
 }

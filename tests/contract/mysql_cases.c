@@ -3,6 +3,7 @@
 
 #include "contract/asker.h"
 #include "contract/relay.h"
+#include "contract/scratch.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -80,9 +81,9 @@ END_TEST
 static int try_options(const char *options)
 {
 	const struct setting *row = setting_find(tested->backend->settings, "option_file");
-	char path[] = "/tmp/contract-options-XXXXXX";
+	char path[PATH_MAX];
 	const char *item = path;
-	FILE *file = fdopen(mkstemp(path), "w");
+	FILE *file = fdopen(scratch_file(path), "w");
 	int result;
 
 	fprintf(file, "[client]\n%s\n", options);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "contract/asker.h"
+#include "contract/scratch.h"
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -120,8 +121,8 @@ END_TEST
 
 START_TEST(by_service)
 {
-	char path[] = "/tmp/contract-service-XXXXXX";
-	FILE *file = fdopen(mkstemp(path), "w");
+	char path[PATH_MAX];
+	FILE *file = fdopen(scratch_file(path), "w");
 
 	fprintf(file, "[mail]\nhost=%s\nport=%s\nuser=%s\ndbname=%s\npassword=%s\n",
 		contract_server_facts.host, contract_server_facts.port, contract_server_facts.user,
@@ -181,10 +182,10 @@ END_TEST
 START_TEST(certificates_at_home)
 {
 	static const char *const names[] = {"root.crt", "postgresql.crt"};
-	char home[] = "/tmp/contract-home-XXXXXX", directory[100], path[200];
+	char home[PATH_MAX], directory[PATH_MAX + 16], path[PATH_MAX + 48];
 	char *old = getenv("HOME") ? strdup(getenv("HOME")) : NULL;
 
-	ck_assert_ptr_nonnull(mkdtemp(home));
+	scratch_directory(home);
 	snprintf(directory, sizeof(directory), "%s/.postgresql", home);
 	mkdir(directory, 0700);
 	for (int i = 0; i < 2; i++) {
@@ -198,12 +199,6 @@ START_TEST(certificates_at_home)
 	if (old)
 		setenv("HOME", old, 1);
 	free(old);
-	for (int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
-		unlink(path);
-	}
-	rmdir(directory);
-	rmdir(home);
 }
 END_TEST
 

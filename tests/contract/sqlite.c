@@ -2,6 +2,7 @@
 #include "contract/sqlite.h"
 
 #include "contract/contract.h"
+#include "contract/scratch.h"
 
 #include <limits.h>
 #include <sqlite3.h>
@@ -12,8 +13,7 @@
 
 extern const struct backend sqlite_backend;
 
-static char directory[] = "/tmp/contract-XXXXXX";
-static char path[PATH_MAX];
+static char path[PATH_MAX + 32];
 
 static void must(int code, sqlite3 *db)
 {
@@ -59,12 +59,11 @@ static void prepare(void *config)
 {
 	const struct setting *row = setting_find(sqlite_backend.settings, "path");
 	const char *items[] = {path};
+	char directory[PATH_MAX];
 	struct error why;
 	sqlite3 *db;
 
-	strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-	if (!mkdtemp(directory))
-		abort();
+	scratch_directory(directory);
 	snprintf(path, sizeof(path), "%s/mail 100%% #1?.db", directory);
 	must(sqlite3_open(path, &db), db);
 	must(sqlite3_exec(db, TABLES, NULL, NULL, NULL), db);
@@ -77,7 +76,7 @@ static void prepare(void *config)
 
 static void remove_place(void *config)
 {
-	char log[PATH_MAX + 4];
+	char log[sizeof(path) + 8];
 
 	(void)config;
 	unlink(path);
@@ -86,7 +85,6 @@ static void remove_place(void *config)
 			(const char *[]){"-wal", "-shm", "-journal"}[i]);
 		unlink(log);
 	}
-	rmdir(directory);
 }
 
 static const struct contract_writing writing = {

@@ -281,6 +281,34 @@ START_TEST(a_file_that_is_overwritten)
 }
 END_TEST
 
+/* Nor is it missed by a writer whose turn has not come meanwhile. */
+START_TEST(overwritten_while_it_waits_for_its_turn)
+{
+	static char bytes[1 << 20];
+	FILE *file = fopen(sqlite_contract_path(), "r+");
+	size_t size = fread(bytes, 1, sizeof(bytes), file);
+	struct asker other;
+
+	asker_open(&writer);
+	asker_open(&other);
+	ck_assert_int_eq(asker_ask(&writer, "SELECT * FROM written", NO_VALUES), NOT_FOUND);
+	ck_assert_int_eq(asker_do(&other, "BEGIN"), NOT_FOUND);
+	usleep(20000); /* the clock of a file system may be slow */
+	rewind(file);
+	ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
+	ck_assert_int_eq(fflush(file), 0);
+	asker_wish(&writer, (struct asker_wishes){.patience = SHORT_MS});
+	ck_assert_int_eq(asker_ask(&writer, INSERT, VALUES("a", "1")), TRY_LATER);
+	ck_assert_int_eq(asker_do(&other, "ROLLBACK"), NOT_FOUND);
+	asker_close(&other);
+	asker_start(&writer, INSERT, VALUES("a", "1"));
+	asker_finish(&writer);
+	ck_assert_int_eq(writer.progress, LOST);
+	assert_contains(writer.why.text, "overwritten");
+	fclose(file);
+}
+END_TEST
+
 /* What it has written itself is no reason to take the file for another one. */
 START_TEST(its_own_writes)
 {
@@ -488,6 +516,7 @@ void sqlite_add_cases(TCase *tcase)
 	tcase_add_test(tcase, too_slow);
 	tcase_add_test(tcase, a_file_that_is_replaced);
 	tcase_add_test(tcase, a_file_that_is_overwritten);
+	tcase_add_test(tcase, overwritten_while_it_waits_for_its_turn);
 	tcase_add_test(tcase, its_own_writes);
 	tcase_add_test(tcase, checkpoints);
 	tcase_add_test(tcase, overwritten_in_wal_mode);

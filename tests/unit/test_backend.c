@@ -334,6 +334,21 @@ START_TEST(names_of_a_part)
 }
 END_TEST
 
+START_TEST(commands)
+{
+	const struct statement_part part = {slice_str("BEGIN"), 0};
+	struct statement asked = {.text = "Begin"};
+
+	ck_assert(statement_is_command(&asked, "BEGIN"));
+	ck_assert(!statement_is_command(&asked, "BEGIN IMMEDIATE"));
+	ck_assert(!statement_is_command(&asked, "COMMIT"));
+	/* A query is none, whatever it says. */
+	asked.parts = &part;
+	asked.part_count = 1;
+	ck_assert(!statement_is_command(&asked, "BEGIN"));
+}
+END_TEST
+
 /* Transactions. */
 
 static struct transaction_state transaction;
@@ -443,6 +458,7 @@ int main(void)
 	tcase_add_test(tcase, slots_of_statements);
 	tcase_add_test(tcase, names_of_columns);
 	tcase_add_test(tcase, names_of_a_part);
+	tcase_add_test(tcase, commands);
 	tcase_add_test(tcase, a_transaction_that_fails);
 	tcase_add_test(tcase, transactions_that_end);
 	suite_add_tcase(suite, tcase);
