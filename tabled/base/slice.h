@@ -35,6 +35,11 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+static inline bool slice_starts_with(struct slice s, struct slice start)
+{
+	return s.size >= start.size && slice_equal(slice_of(s.data, start.size), start);
+}
+
 /* The part from byte `from` to the end. `from` must not be beyond it. */
 static inline struct slice slice_from(struct slice s, size_t from)
 {

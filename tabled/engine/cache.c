@@ -207,7 +207,9 @@ static enum cache_verdict ask_locked(struct cache *cache, struct cache_shard *sh
 	return CACHE_LEAD;
 }
 
-bool cache_get(struct cache *cache, struct cache_question *question, uint64_t now)
+/* Gives what is kept, if it is no worse than that. */
+static bool give_kept(
+	struct cache *cache, struct cache_question *question, enum freshness worst, uint64_t now)
 {
 	uint64_t hash = cache_hash(cache, question->space, question->form);
 	struct cache_shard *shard = cache_shard_of(cache, hash);
@@ -217,10 +219,20 @@ bool cache_get(struct cache *cache, struct cache_question *question, uint64_t no
 	question->ret_refresh = false;
 	pthread_mutex_lock(&shard->lock);
 	record = find_record(cache, shard, question, hash, now, &freshness);
-	if (freshness == FRESH)
-		give(question, record, false, now);
+	if (freshness <= worst)
+		give(question, record, freshness != FRESH, now);
 	pthread_mutex_unlock(&shard->lock);
-	return freshness == FRESH;
+	return freshness <= worst;
+}
+
+bool cache_get(struct cache *cache, struct cache_question *question, uint64_t now)
+{
+	return give_kept(cache, question, FRESH, now);
+}
+
+bool cache_fall_back(struct cache *cache, struct cache_question *question, uint64_t now)
+{
+	return give_kept(cache, question, STALE, now);
 }
 
 enum cache_verdict cache_ask(struct cache *cache, struct cache_question *question, uint64_t now)
@@ -260,22 +272,6 @@ bool cache_refresh(struct cache *cache, struct cache_question *question, uint64_
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return is_needed;
-}
-
-bool cache_fall_back(struct cache *cache, struct cache_question *question, uint64_t now)
-{
-	uint64_t hash = cache_hash(cache, question->space, question->form);
-	struct cache_shard *shard = cache_shard_of(cache, hash);
-	enum freshness freshness;
-	struct record *record;
-
-	question->ret_refresh = false;
-	pthread_mutex_lock(&shard->lock);
-	record = find_record(cache, shard, question, hash, now, &freshness);
-	if (freshness != FORGOTTEN)
-		give(question, record, freshness != FRESH, now);
-	pthread_mutex_unlock(&shard->lock);
-	return freshness != FORGOTTEN;
 }
 
 void cache_ask_alone(struct cache *cache, struct cache_question *question, uint64_t now)

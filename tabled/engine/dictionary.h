@@ -2,7 +2,8 @@
  * A dictionary as Dovecot knows them: keys, and what answers each of them. A key is answered by a
  * map, or bound to a table of a source, which can be written to as well. Made from the
  * configuration and then immutable; any thread may read it. To add an option for keys: one field
- * here, one row in dictionary.c.
+ * here, one row in dictionary.c, and its name in dictionary_compile.c, check_options(): whether it
+ * is one of maps or of tables.
  *
  * A key that is looked up is asked of a map of its own (dictionary_key.map), which no client knows
  * by name: so it is cached, joined and batched as any lookup. What is asked of it, the key form,

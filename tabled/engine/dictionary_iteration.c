@@ -297,14 +297,6 @@ static void page_answered(struct ask *ask, uint64_t now)
 
 /* --- Rows */
 
-/* A database may take other letters for the same; who asks for keys below a path does not. */
-static bool begins_as_asked(const struct dictionary_iteration *iteration, struct slice cell)
-{
-	struct slice begin = iteration->span.begin;
-
-	return cell.size >= begin.size && slice_equal(slice_of(cell.data, begin.size), begin);
-}
-
 /* A value of a variable that is not the last can't hold a '/': by such a key nobody would find it.
  */
 static bool is_key(
@@ -318,7 +310,9 @@ static bool is_key(
 		if (!cells[i].size || (!is_rest && slice_find(cells[i], '/') >= 0))
 			return false;
 	}
-	return !count || begins_as_asked(iteration, cells[count - 1]);
+	/* A database may take other letters for the same; who asks for keys below a path does not.
+	 */
+	return !count || slice_starts_with(cells[count - 1], iteration->span.begin);
 }
 
 /* Makes the row at hand. Returns false if it is none that a client can be told. */

@@ -1,14 +1,6 @@
 #include "engine/dictionary_path.h"
 
 #include <ctype.h>
-#include <string.h>
-
-static bool starts_with(struct slice text, const char *start)
-{
-	size_t size = strlen(start);
-
-	return text.size >= size && memcmp(text.data, start, size) == 0;
-}
 
 static bool is_name_character(char c)
 {
@@ -45,8 +37,8 @@ static int check_prefix(struct dictionary_pattern *pattern, struct error *why)
 {
 	struct slice text = slice_str(pattern->text);
 
-	pattern->is_private = starts_with(text, "priv/");
-	if (pattern->is_private || starts_with(text, "shared/"))
+	pattern->is_private = slice_starts_with(text, slice_str("priv/"));
+	if (pattern->is_private || slice_starts_with(text, slice_str("shared/")))
 		return 0;
 	return error_set(why, "a key begins with shared/, or with priv/ if each user has his own");
 }
@@ -96,7 +88,7 @@ static bool is_last(const struct dictionary_pattern *pattern, size_t variable)
 /* Takes the text off the front of `rest`, if it is there. */
 static bool cut_text(struct slice *rest, struct slice text)
 {
-	if (rest->size < text.size || memcmp(rest->data, text.data, text.size) != 0)
+	if (!slice_starts_with(*rest, text))
 		return false;
 	*rest = slice_from(*rest, text.size);
 	return true;
@@ -137,8 +129,7 @@ static bool ends_well(const struct dictionary_pattern *pattern, size_t piece, st
 {
 	struct slice text = pattern->pieces[piece].text;
 
-	if (!path.size || path.data[path.size - 1] != '/' || rest.size > text.size ||
-		memcmp(rest.data, text.data, rest.size) != 0)
+	if (!path.size || path.data[path.size - 1] != '/' || !slice_starts_with(text, rest))
 		return false;
 	if (recurse)
 		return rest.size < text.size || piece < pattern->variables;

@@ -3,6 +3,7 @@
 #include "engine/dictionary_internal.h"
 #include "engine/engine_internal.h"
 #include "engine/feed_tables.h"
+#include "engine/feed_watches.h"
 
 #include <string.h>
 #include <strings.h>
@@ -31,18 +32,13 @@ static struct slice value_in(const struct dictionary_place *place, const char *c
 static void purge_read(struct engine *engine, const struct dictionary_place *place, size_t table,
 	const struct read *read)
 {
-	static const enum cache_part parts[] = {
-		[READ_KEY] = CACHE_KEY, [READ_USER] = CACHE_USER, [READ_DOMAIN] = CACHE_DOMAIN};
 	struct slice value = slice_of(NULL, 0);
 
 	if (!is_table(place, read->table))
 		return;
-	if (read->kind != READ_ANY && read->kind != READ_LITERAL)
+	if (read->kind != READ_ANY)
 		value = value_in(place, read->column);
-	if (value.data)
-		cache_purge_part(engine->cache, engine->spaces[table], parts[read->kind], value);
-	else
-		cache_purge_space(engine->cache, engine->spaces[table]);
+	feed_purge_read(engine->cache, engine->spaces[table], read, value);
 }
 
 /*

@@ -51,7 +51,6 @@ void sql_write_around(
 
 /* --- Values in SQL */
 
-/* A placeholder, and around it what makes the column's type of a text. */
 void sql_write_typed(
 	struct statement_writer *writer, const struct dictionary_column *column, struct slice value)
 {
@@ -69,7 +68,6 @@ void sql_write_typed(
 	statement_write(writer, sql_is_postgresql(dialect) ? ", 'hex')" : ")");
 }
 
-/* A column as it is shown. */
 void sql_write_column(struct statement_writer *writer, const struct dictionary_column *column)
 {
 	if (column->type != TYPE_HEXBLOB)

@@ -165,23 +165,32 @@ void feed_watches_begin(struct feed_watches *watches)
 	watch_all(watches);
 }
 
-static void apply_to(const struct feed_watches *watches, struct cache_space *space,
-	const struct read *read, const struct slice *cells)
+void feed_purge_read(
+	struct cache *cache, struct cache_space *space, const struct read *read, struct slice value)
 {
 	static const enum cache_part parts[] = {
 		[READ_KEY] = CACHE_KEY, [READ_USER] = CACHE_USER, [READ_DOMAIN] = CACHE_DOMAIN};
+
+	if (read->kind == READ_ANY || !value.data)
+		cache_purge_space(cache, space);
+	else if (read->kind != READ_LITERAL)
+		cache_purge_part(cache, space, parts[read->kind], value);
+	else if (cache_may_be_equal(slice_str(read->literal), value))
+		cache_purge_space(cache, space);
+}
+
+static void apply_to(const struct feed_watches *watches, struct cache_space *space,
+	const struct read *read, const struct slice *cells)
+{
 	struct slice value = cells[CHANGE_VALUE];
 
 	if (!feed_covers(cells[CHANGE_TABLE], read))
 		return;
-	if (read->kind == READ_ANY || !value.data || !is_registered(watches, read, true))
-		cache_purge_space(watches->cache, space);
-	else if (!feed_tells(cells[CHANGE_TABLE], cells[CHANGE_COLUMN], read))
+	if (read->kind == READ_ANY || !is_registered(watches, read, true))
+		value = slice_of(NULL, 0);
+	else if (value.data && !feed_tells(cells[CHANGE_TABLE], cells[CHANGE_COLUMN], read))
 		return; /* of the same row there is another change with this column */
-	else if (read->kind != READ_LITERAL)
-		cache_purge_part(watches->cache, space, parts[read->kind], value);
-	else if (cache_may_be_equal(slice_str(read->literal), value))
-		cache_purge_space(watches->cache, space);
+	feed_purge_read(watches->cache, space, read, value);
 }
 
 void feed_watches_apply(const struct feed_watches *watches, const struct slice *cells)

@@ -51,6 +51,13 @@ bool feed_watches_register(struct feed_watches *watches, const struct rows *rows
 /* Only what is asked from now on counts as watched. */
 void feed_watches_begin(struct feed_watches *watches);
 
+/*
+ * Purges what depends on rows that are read, of which one has changed that has the value in the
+ * read's column; data == NULL: nobody knows which.
+ */
+void feed_purge_read(struct cache *cache, struct cache_space *space, const struct read *read,
+	struct slice value);
+
 /* Purges what a change concerns. */
 void feed_watches_apply(const struct feed_watches *watches, const struct slice *cells);
 

@@ -60,7 +60,7 @@ void flight_take(struct flight *flight)
 static size_t flight_room(const struct flight *flight)
 {
 	return flight->form.room + flight->params_text.room + flight->text.room +
-	       flight->rows.text.room + flight->rows.spans.room;
+	       flight->rows.text.room + flight->rows.spans.room + flight->rows.names.room;
 }
 
 /* A few are kept to be used again; what a burst or a big one took is given back. */

@@ -52,6 +52,7 @@ struct freshness_answer {
 #define FRESHNESS_RESTORED UINT32_MAX
 #define FRESHNESS_RESTORED_WATCHED (UINT32_MAX - 2)
 
+/* From best to worst. */
 enum freshness {
 	FRESH,     /* give it */
 	GRACE,     /* give it, and ask behind */

@@ -23,24 +23,12 @@ bool dict_has_values(unsigned major, unsigned minor)
 	return major >= 4 || minor >= 2;
 }
 
-static void add_number(struct buf *out, uint64_t number)
-{
-	char digits[20]; /* of UINT64_MAX */
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	buf_add(out, digits + at, sizeof(digits) - at);
-}
-
 static void add_time(struct buf *out, uint64_t time)
 {
 	buf_add_byte(out, '\t');
-	add_number(out, time / MICROSECONDS);
+	buf_add_number(out, time / MICROSECONDS);
 	buf_add_byte(out, '\t');
-	add_number(out, time % MICROSECONDS);
+	buf_add_number(out, time % MICROSECONDS);
 }
 
 static void reply_begin(struct buf *out, uint32_t number)
@@ -48,7 +36,7 @@ static void reply_begin(struct buf *out, uint32_t number)
 	if (!number)
 		return;
 	buf_add_byte(out, '+');
-	add_number(out, number);
+	buf_add_number(out, number);
 	buf_add_byte(out, '\t');
 }
 
@@ -77,7 +65,7 @@ void dict_put_number(struct buf *out, uint32_t number)
 {
 	assert(number);
 	buf_add_byte(out, '*');
-	add_number(out, number);
+	buf_add_number(out, number);
 	buf_add_byte(out, '\n');
 }
 
@@ -142,7 +130,7 @@ void dict_put_commit(struct buf *out, uint32_t number, enum dict_commit commit, 
 	if (asynchronous)
 		buf_add_byte(out, 'A');
 	buf_add_byte(out, letters[commit]);
-	add_number(out, transaction);
+	buf_add_number(out, transaction);
 	if (commit == DICT_COMMIT_FAILED || commit == DICT_COMMIT_UNSURE) {
 		buf_add_byte(out, '\t');
 		add_reason(out, commit == DICT_COMMIT_UNSURE ? UNSURE : BROKEN, why);

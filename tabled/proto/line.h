@@ -1,6 +1,6 @@
 /*
- * Requests that are lines, ended by LF. The framing of tcp_table and control. Pure function, any
- * thread.
+ * Requests that are lines, ended by LF. The framing of tcp_table, control and dict. Pure function,
+ * any thread.
  */
 #ifndef TABLED_PROTO_LINE_H
 #define TABLED_PROTO_LINE_H

@@ -77,26 +77,13 @@ enum cut netstring_cut(struct slice input, size_t limit, struct slice *ret_paylo
 	return cut;
 }
 
-/* Writes the digits of a number, at most 10. Returns how many. */
-static size_t write_number(char *to, uint32_t number)
-{
-	size_t digits = 1;
-
-	for (uint32_t left = number; left >= 10; left /= 10)
-		digits++;
-	for (size_t at = digits; at > 0; number /= 10)
-		to[--at] = (char)('0' + number % 10);
-	return digits;
-}
-
 void netstring_put(struct buf *out, struct slice head, struct slice tail)
 {
-	/* By hand, since this is on the way of every answer and printf would show in a profile. */
 	size_t length = head.size + tail.size;
 
 	assert(length <= INT32_MAX);
 	buf_reserve(out, length + NETSTRING_FRAME_MAX);
-	out->size += write_number(out->data + out->size, (uint32_t)length);
+	buf_add_number(out, length);
 	buf_add_byte(out, ':');
 	buf_add_slice(out, head);
 	buf_add_slice(out, tail);

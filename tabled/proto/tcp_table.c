@@ -69,22 +69,15 @@ static int key_decode(char *key, size_t size, size_t *ret_size, struct error *wh
 	return 0;
 }
 
-static bool starts_with(struct slice text, const char *word)
-{
-	size_t size = strlen(word);
-
-	return text.size >= size && memcmp(text.data, word, size) == 0;
-}
-
 /* The line that starts at `line`, of which the key is decoded in place. */
 static int line_read(char *line, size_t size, struct slice *ret_key, struct error *why)
 {
 	const struct slice text = slice_of(line, size);
 	const size_t verb = sizeof(GET) - 1;
 
-	if (starts_with(text, "put "))
+	if (slice_starts_with(text, slice_str("put ")))
 		return error_set(why, "this table is read-only: no 'put'");
-	if (!starts_with(text, GET))
+	if (!slice_starts_with(text, slice_str(GET)))
 		return error_set(why, "not a request: 'get', a space and a key was expected");
 	ret_key->data = line + verb;
 	return key_decode(line + verb, size - verb, &ret_key->size, why);

@@ -38,6 +38,20 @@ START_TEST(adds_in_every_way)
 }
 END_TEST
 
+START_TEST(numbers_are_decimal)
+{
+	struct buf buf = {0};
+
+	buf_add_number(&buf, 0);
+	buf_add_byte(&buf, ' ');
+	buf_add_number(&buf, 1090);
+	buf_add_byte(&buf, ' ');
+	buf_add_number(&buf, UINT64_MAX);
+	assert_buf(&buf, "0 1090 18446744073709551615");
+	buf_finish(&buf);
+}
+END_TEST
+
 /* The string's NUL is behind the bytes, not one of them. */
 START_TEST(string_keeps_size)
 {
@@ -123,6 +137,7 @@ int main(void)
 
 	tcase_add_test(tcase, empty_is_usable);
 	tcase_add_test(tcase, adds_in_every_way);
+	tcase_add_test(tcase, numbers_are_decimal);
 	tcase_add_test(tcase, string_keeps_size);
 	tcase_add_test(tcase, consumes_the_front);
 	tcase_add_test(tcase, grows);

@@ -33,6 +33,18 @@ START_TEST(finds_bytes)
 }
 END_TEST
 
+START_TEST(starts_with_bytes)
+{
+	ck_assert(slice_starts_with(slice_str("abc"), slice_str("ab")));
+	ck_assert(slice_starts_with(slice_str("abc"), slice_str("abc")));
+	ck_assert(slice_starts_with(slice_of("a\0b", 3), slice_of("a\0", 2)));
+	ck_assert(!slice_starts_with(slice_str("abc"), slice_str("abcd")));
+	ck_assert(!slice_starts_with(slice_str("abc"), slice_str("b")));
+	ck_assert(slice_starts_with(slice_of(NULL, 0), slice_str("")));
+	ck_assert(!slice_starts_with(slice_of(NULL, 0), slice_str("a")));
+}
+END_TEST
+
 START_TEST(cuts_the_front_off)
 {
 	assert_slice(slice_from(slice_str("abc"), 1), "bc");
@@ -48,6 +60,7 @@ int main(void)
 	tcase_add_test(tcase, of_string);
 	tcase_add_test(tcase, equality_is_of_bytes);
 	tcase_add_test(tcase, finds_bytes);
+	tcase_add_test(tcase, starts_with_bytes);
 	tcase_add_test(tcase, cuts_the_front_off);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);

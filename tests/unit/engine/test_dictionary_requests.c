@@ -27,6 +27,7 @@ static void begin(void)
 	setup_map(&ground.setup, "fakes", "fake", "a '%s'");
 	ground_map("by_host", "SELECT name FROM login WHERE host = '%s'");
 	ground_map("by_name", "SELECT stamp FROM login WHERE name = '%s'");
+	ground_map("of_o", "SELECT stamp FROM login WHERE name = 'o' AND '%s' <> ''");
 	ground_map("logins", "SELECT count(*) FROM login WHERE '%s' <> ''");
 	ground_map("view", "SELECT x.stamp FROM (SELECT stamp, name FROM login) x "
 			   "WHERE x.name || '' = '%s'");
@@ -456,6 +457,7 @@ static void fill_cache(const char *stamp)
 	look_up("shared/login/o", "", FOUND, "1");
 	look_up("shared/login-host/o", "", FOUND, "h");
 	ask_map("by_name", "o", FOUND, "1");
+	ask_map("of_o", "x", FOUND, "1");
 }
 
 START_TEST(a_row_is_purged_everywhere)
@@ -473,6 +475,7 @@ START_TEST(a_row_is_purged_everywhere)
 	look_up("shared/login/o", "", FOUND, "1");
 	look_up("shared/login-host/o", "", FOUND, "h");
 	ask_map("by_name", "o", FOUND, "1");
+	ask_map("of_o", "x", FOUND, "1");
 	commit("", "unset shared/login-host/n", FOUND, NULL);
 	look_up("shared/login/n", "", NOT_FOUND, NULL);
 	look_up("shared/login-host/n", "", NOT_FOUND, NULL);
