@@ -1,5 +1,6 @@
 #include "engine/dictionary_iteration.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "engine/dictionary_internal.h"
 #include "engine/engine_internal.h"
@@ -356,6 +357,19 @@ static void advance(struct dictionary_iteration *iteration, uint64_t now)
 		iteration->asked = NULL;
 }
 
+/* The client gets an error; the log gets a word to whoever has to mend it. */
+static enum iteration_state say_failed(
+	struct dictionary_iteration *iteration, uint64_t now, struct reply *ret_failure)
+{
+	const char *name = iteration->config.dictionary->name, *why = iteration->why.text;
+
+	*ret_failure =
+		(struct reply){.status = iteration->status, .text = slice_str(why), .map = name};
+	if (log_limit_pass(&iteration->engine->limit, now, "failed iterations"))
+		log_warning("dictionary=%s: an iteration has failed: %s", name, why);
+	return ITERATION_FAILED;
+}
+
 enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint64_t now,
 	struct slice *ret_key, struct slice *ret_values, struct reply *ret_failure)
 {
@@ -380,8 +394,5 @@ enum iteration_state iteration_next(struct dictionary_iteration *iteration, uint
 		return ITERATION_WAIT;
 	if (iteration->status == NOT_FOUND)
 		return ITERATION_DONE;
-	*ret_failure = (struct reply){.status = iteration->status,
-		.text = slice_str(iteration->why.text),
-		.map = iteration->config.dictionary->name};
-	return ITERATION_FAILED;
+	return say_failed(iteration, now, ret_failure);
 }

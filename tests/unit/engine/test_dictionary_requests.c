@@ -793,6 +793,8 @@ START_TEST(a_failure_after_rows)
 	ground_sql("INSERT INTO login VALUES ('n', 7, 'h'); DROP TABLE number");
 	iterate_fails("shared/", NULL, RECURSE, "no such table: number");
 	assert_buf(&text, "shared/login/n=7 shared/login-host/n=h ");
+	assert_contains(
+		log_captured(&ground.capture), "dictionary=test: an iteration has failed: ");
 }
 END_TEST
 
