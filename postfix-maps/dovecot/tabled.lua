@@ -16,6 +16,7 @@
 --
 --     shared/passdb/SERVICE/USER     to log in; the service is imap, pop3, lmtp, smtp, sieve ...
 --     shared/userdb/USER             to deliver mail, and for doveadm
+--     shared/quota-status/USER       for that service, which tells Postfix whether a recipient has room
 --     shared/userdb/                 all users, for doveadm user '*'
 --
 -- The answer is a row as JSON, and each of its columns a field for Dovecot: password, nopassword,
@@ -238,16 +239,21 @@ local function answer(kind, request, fields, why)
 	return results[kind .. "_RESULT_INTERNAL_FAILURE"], "tabled: " .. why
 end
 
+-- Its name is another one in 2.3.
+local function service_of(request)
+	return request.protocol or request.service
+end
+
 -- The password is checked by Dovecot itself, so every scheme and mechanism that it knows can be used.
--- The service has another name in 2.3.
 function auth_passdb_lookup(request)
-	local service = request.protocol or request.service
-	local key = "shared/passdb/" .. service .. "/" .. request.user
+	local key = "shared/passdb/" .. service_of(request) .. "/" .. request.user
 	return answer("PASSDB", request, lookup(key, request.user, true))
 end
 
+-- For quota-status tabled may say more while the database is away: see tabled.conf.
 function auth_userdb_lookup(request)
-	return answer("USERDB", request, lookup("shared/userdb/" .. request.user, request.user, false))
+	local kind = service_of(request) == "quota-status" and "quota-status" or "userdb"
+	return answer("USERDB", request, lookup("shared/" .. kind .. "/" .. request.user, request.user, false))
 end
 
 -- All users
@@ -285,5 +291,5 @@ function auth_passdb_get_cache_key()
 end
 
 function auth_userdb_get_cache_key()
-	return "%{user}"
+	return "%{user} %{protocol}"
 end

@@ -3,7 +3,8 @@
 --     lua dovecot.lua SCRIPT [NAME=VALUE ...]
 --
 -- With settings, or just an =, it plays 2.4, else 2.3. For each line of standard input, "passdb USER",
--- "userdb USER" or "iterate", it prints one of JSON: {"result": name, "fields": ...} or {"users": ...}.
+-- "userdb USER", "quota USER" (userdb for the service quota-status) or "iterate", it prints one of JSON:
+-- {"result": name, "fields": ...} or {"users": ...}.
 
 local json = require("cjson")
 
@@ -31,19 +32,25 @@ if not loaded or why ~= 0 then
 	os.exit(1)
 end
 
-local function request(user)
-	local service = settings and "protocol" or "service"
-	return { user = user, [service] = "imap", log_info = function() end }
+local function request(user, service)
+	return { user = user, [settings and "protocol" or "service"] = service, log_info = function() end }
+end
+
+local function userdb(user, service)
+	local number, fields = auth_userdb_lookup(request(user, service))
+	return { result = names[number], fields = fields }
 end
 
 local commands = {
 	passdb = function(user)
-		local number, fields = auth_passdb_lookup(request(user))
+		local number, fields = auth_passdb_lookup(request(user, "imap"))
 		return { result = names[number], fields = fields }
 	end,
 	userdb = function(user)
-		local number, fields = auth_userdb_lookup(request(user))
-		return { result = names[number], fields = fields }
+		return userdb(user, "lmtp")
+	end,
+	quota = function(user)
+		return userdb(user, "quota-status")
 	end,
 	iterate = function()
 		local done, users = pcall(auth_userdb_iterate)

@@ -99,6 +99,15 @@ def test_userdb(path, script):
     assert server.seen == [[HELLO, "Lshared/userdb/alice@example.com\talice@example.com"]]
 
 
+def test_quota_status(path, script):
+    """It has keys of its own, for which tabled may give an old "not found"."""
+    with FakeDict(path, [found(2, '{"uid": 5000}'), answer(3, "N")]) as server:
+        assert script.ask("quota", "alice@example.com") == ok(uid="5000")
+        assert script.ask("quota", "nobody") == UNKNOWN
+    assert server.seen[0][1:] == ["Lshared/quota-status/alice@example.com\talice@example.com",
+                                  "Lshared/quota-status/nobody\tnobody"]
+
+
 def test_not_found(path, script):
     with FakeDict(path, [answer(2, "N"), answer(3, "N"), b"*4\n+4\tN\n"]):
         assert script.ask("passdb", "nobody") == UNKNOWN
