@@ -16,18 +16,20 @@ void command_free(struct command *command)
 	free(command);
 }
 
+/* 0 is none. */
+static uint32_t number_after(uint32_t number)
+{
+	return number + 1 ? number + 1 : 1;
+}
+
 struct command *command_begin(struct dict_session *session)
 {
 	struct command *command = memory_new(1, sizeof(*command));
 
 	command->session = session;
 	command->times.began = clock_wall_us();
-	if (session->is_numbered) {
-		/* 0 is none. */
-		command->number =
-			++session->last_number ? session->last_number : ++session->last_number;
-		dict_put_number(session->client->out, command->number);
-	}
+	if (session->is_numbered)
+		command->number = session->last_number = number_after(session->last_number);
 	DL_APPEND(session->commands, command);
 	session->pending++;
 	return command;
@@ -38,9 +40,24 @@ bool command_has_turn(const struct command *command)
 	return command->number || command == command->session->commands;
 }
 
+/*
+ * Of what has come since the last reply the client hears the numbers first. Told any sooner, they
+ * would wake him only to let him wait again.
+ */
+static void tell_numbers(struct dict_session *session)
+{
+	while (session->told_number != session->last_number) {
+		session->told_number = number_after(session->told_number);
+		dict_put_number(session->client->out, session->told_number);
+	}
+}
+
 struct buf *command_out(struct command *command)
 {
-	return command_has_turn(command) ? command->session->client->out : &command->held;
+	if (!command_has_turn(command))
+		return &command->held;
+	tell_numbers(command->session);
+	return command->session->client->out;
 }
 
 void session_tell_client(struct dict_session *session)

@@ -93,16 +93,16 @@ static void iterate(struct command *command, uint64_t now)
 		}
 		state = iteration_next(command->iteration, now, &key, &values, &failure);
 		if (state == ITERATION_ROW)
-			dict_put_row(session->client->out, command->number, key, values);
+			dict_put_row(command_out(command), command->number, key, values);
 	}
 	if (state == ITERATION_WAIT)
 		return;
 	command->times.ended = clock_wall_us();
 	if (state == ITERATION_DONE)
-		dict_put_last_row(session->client->out, command->number, &command->times);
+		dict_put_last_row(command_out(command), command->number, &command->times);
 	else
 		dict_put_failed(
-			session->client->out, command->number, failure.text, &command->times);
+			command_out(command), command->number, failure.text, &command->times);
 	command_over(command);
 }
 

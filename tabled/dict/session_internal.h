@@ -42,8 +42,9 @@ struct dict_session {
 	bool is_numbered, has_values;
 	/* Of the dictionary; it is looked for anew each time, since it may change. */
 	char name[NAME_MOST + 1];
-	struct buf user; /* of the hello */
-	uint32_t last_number;
+	struct buf user;          /* of the hello */
+	uint32_t last_number;     /* of a command … */
+	uint32_t told_number;     /* … and up to which the client knows them */
 	struct command *commands; /* list, oldest first */
 	size_t pending, commits;
 	struct open_transaction *transactions; /* hash by id */
@@ -69,13 +70,13 @@ void session_free_if_over(struct dict_session *session);
 
 /* command.c */
 
-/* What the client waits for now. He is told its number, if he knows numbers. */
+/* What the client waits for now. It has a number, if he knows numbers. */
 struct command *command_begin(struct dict_session *session);
 
 /* May its reply go out, or are there others before it? */
 bool command_has_turn(const struct command *command);
 
-/* Where its reply is to be added. */
+/* Where its reply is to be added: now, since the client may have been told its number there. */
 struct buf *command_out(struct command *command);
 
 /* Its reply is complete. The session may be gone afterwards. */

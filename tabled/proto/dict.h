@@ -98,7 +98,7 @@ struct dict_times {
  * bytes (proto/reason.h).
  */
 
-/* Tells the client the number of the command that came last. */
+/* Tells the client the number of his oldest command of which he does not know it. */
 void dict_put_number(struct buf *out, uint32_t number);
 
 /*

@@ -15,8 +15,10 @@ static inline const char *text_of(struct slice slice)
 	static char texts[4][TEXT_SHOWN];
 	static unsigned next;
 	char *text = texts[next++ % 4];
+	size_t size = slice.size < TEXT_SHOWN ? slice.size : TEXT_SHOWN - 1;
 
-	snprintf(text, TEXT_SHOWN, "%.*s", SLICE_ARGS(slice));
+	memcpy(text, slice.size ? slice.data : "", size);
+	text[size] = '\0';
 	return text;
 }
 
