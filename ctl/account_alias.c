@@ -62,25 +62,14 @@ static int has_extended_target(
 	return found;
 }
 
-/* Elsewhere is not our affair; here it has to be somebody. */
-static int check_target(struct account *account, struct slice address, struct error *why)
+/* Here it has to be somebody: `domain` is ours, whatever the address says. */
+static int check_target(
+	struct account *account, struct slice address, struct slice domain, struct error *why)
 {
-	struct slice domain = mail_domain_of(address);
-	struct slice local = slice_of(address.data, address.size - domain.size - 1);
-	struct buf target = {0};
-	enum domain_class class;
-	int found;
+	struct slice local =
+		slice_of(address.data, address.size - mail_domain_of(address).size - 1);
+	int found = has_extended_target(account, local, domain, why);
 
-	if (account_domain_class(account, domain, &class, &target, why) < 0) {
-		buf_finish(&target);
-		return -1;
-	}
-	found = 1;
-	if (class == DOMAIN_OURS)
-		found = has_extended_target(account, local, domain, why);
-	else if (class == DOMAIN_ALIAS)
-		found = has_extended_target(account, local, buf_slice(&target), why);
-	buf_finish(&target);
 	if (found == 0 && !account->force)
 		return error_set(why,
 			"an alias to nowhere: %.*s is neither a mailbox nor an alias (--force adds "
@@ -89,25 +78,31 @@ static int check_target(struct account *account, struct slice address, struct er
 	return found < 0 ? -1 : 0;
 }
 
-/* Folded where it is ours; elsewhere the case of a local part may matter. */
+/*
+ * Folded and checked where it is ours. Elsewhere is not our affair, and the case of a local part
+ * may matter there.
+ */
 static int read_target(
 	struct account *account, const char *text, struct buf *out, struct error *why)
 {
-	struct buf folded = {0};
+	struct buf folded = {0}, real = {0};
+	struct slice address, domain;
 	enum domain_class class;
-	int result;
+	int result = mail_address(text, false, &folded, why);
 
-	result = mail_address(text, false, &folded, why);
+	address = buf_slice(&folded);
+	domain = mail_domain_of(address);
 	if (result == 0)
-		result = check_target(account, buf_slice(&folded), why);
-	if (result == 0)
-		result = account_domain_class(
-			account, mail_domain_of(buf_slice(&folded)), &class, NULL, why);
-	if (result == 0 && (class == DOMAIN_OURS || class == DOMAIN_ALIAS))
-		buf_add_slice(out, buf_slice(&folded));
-	else if (result == 0)
+		result = account_domain_class(account, domain, &class, &real, why);
+	if (result == 0 && (class == DOMAIN_OURS || class == DOMAIN_ALIAS)) {
+		buf_add_slice(out, address);
+		result = check_target(
+			account, address, class == DOMAIN_ALIAS ? buf_slice(&real) : domain, why);
+	} else if (result == 0) {
 		buf_add_string(out, text);
+	}
 	buf_finish(&folded);
+	buf_finish(&real);
 	return result;
 }
 
@@ -220,31 +215,53 @@ static int run_show(struct account *account, struct error *why)
 	return status == FOUND ? EXIT_FOUND : EXIT_ERROR;
 }
 
-/* Does it to all rows of the alias, or to those of the targets that are named. */
-static int each_row(struct account *account,
-	int (*change)(struct account *account, struct slice target, uint64_t *ret_count,
-		struct error *why),
-	struct error *why)
+/* Does something to the rows of a target, or to all of the alias, and counts them. */
+typedef int change_rows(
+	struct account *account, struct slice target, uint64_t *ret_count, struct error *why);
+
+/* The row may have been added in another case: as it is written, else folded. */
+static int change_target(
+	struct account *account, const char *text, change_rows *change, struct error *why)
+{
+	struct buf folded = {0};
+	struct error no_address;
+	uint64_t count = 0;
+	int result = change(account, slice_str(text), &count, why);
+
+	if (result == 0 && !count && mail_address(text, false, &folded, &no_address) == 0)
+		result = change(account, buf_slice(&folded), &count, why);
+	buf_finish(&folded);
+	if (result < 0)
+		return EXIT_ERROR;
+	if (!count)
+		return account_not_found(
+			why, "%s does not lead to %s", buf_string(&account->key), text);
+	return EXIT_FOUND;
+}
+
+static int change_all(struct account *account, change_rows *change, struct error *why)
+{
+	uint64_t count;
+
+	if (change(account, (struct slice){0}, &count, why) < 0)
+		return EXIT_ERROR;
+	if (!count)
+		return account_not_found(why, "there is no alias %s", buf_string(&account->key));
+	return EXIT_FOUND;
+}
+
+static int each_target(struct account *account, change_rows *change, struct error *why)
 {
 	const struct arguments *arguments = &account->arguments;
-	struct slice target = {0};
-	uint64_t count;
+	int result = EXIT_FOUND;
 
 	if (read_key(account, why) < 0)
 		return EXIT_ERROR;
-	for (size_t i = 2; i == 2 || i < arguments->count; i++) {
-		if (i < arguments->count)
-			target = slice_str(arguments->words[i]);
-		if (change(account, target, &count, why) < 0)
-			return EXIT_ERROR;
-		if (!count && target.data)
-			return account_not_found(why, "%s does not lead to %s",
-				buf_string(&account->key), target.data);
-		if (!count)
-			return account_not_found(
-				why, "there is no alias %s", buf_string(&account->key));
-	}
-	return EXIT_FOUND;
+	if (arguments->count == 2)
+		return change_all(account, change, why);
+	for (size_t i = 2; i < arguments->count && result == EXIT_FOUND; i++)
+		result = change_target(account, arguments->words[i], change, why);
+	return result;
 }
 
 static int change_row(
@@ -276,12 +293,12 @@ static int delete_row(
 
 static int run_change(struct account *account, struct error *why)
 {
-	return each_row(account, change_row, why);
+	return each_target(account, change_row, why);
 }
 
 static int run_delete(struct account *account, struct error *why)
 {
-	return each_row(account, delete_row, why);
+	return each_target(account, delete_row, why);
 }
 
 static const struct account_verb verbs[] = {{"add", run_add, true, true, 2, TARGETS_MOST, NULL},

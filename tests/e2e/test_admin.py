@@ -478,11 +478,11 @@ def test_alias(served):
     assert [row["goto"] for row in rows] == ["Joe@Elsewhere.example", "bob+x@list.example", "bob@list.example", "x@held.example"]
     assert {row["expires"] for row in rows} == {"2030-12-31 18:00:00"}
     assert "leads to bob@list.example already" in served.fails("alias", "add", "team@list.example", "bob@list.example")
-    served("alias", "change", "team@list.example", "bob@list.example", "--expires", "never", "--active", "no")
+    served("alias", "change", "team@list.example", "Bob@list.example", "--expires", "never", "--active", "no")
     assert served("alias", "list", "list.example").splitlines()[2] == "team@list.example\tbob@list.example\tno\tnever"
     served("alias", "add", "second@list.example", "team@list.example")
     assert "does not lead to x@y.example" in served.fails("alias", "delete", "team@list.example", "x@y.example", status=1)
-    served("alias", "delete", "team@list.example", "bob@list.example", "x@held.example")
+    served("alias", "delete", "team@list.example", "BOB@List.example", "x@held.example")
     assert len(served.json("alias", "show", "team@list.example")) == 2
     assert "note: 1 aliases still lead to" not in served.run("mailbox", "delete", "bob@list.example").stderr
     served("alias", "delete", "team@list.example")
