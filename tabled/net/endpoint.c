@@ -37,22 +37,29 @@ static bool is_port(const char *text)
 	return !*end && number > 0 && number <= 65535;
 }
 
+static int bad_inet(const char *text, struct error *why)
+{
+	return error_set(
+		why, "\"inet:%s\" is not of the form inet:host:port or inet:[::1]:port", text);
+}
+
 static int parse_inet(const char *text, struct endpoint *endpoint, struct error *why)
 {
-	const char *colon = strrchr(text, ':');
+	const char *host = text, *colon = strrchr(text, ':');
 	size_t size = colon ? (size_t)(colon - text) : 0;
 
 	if (!colon || !colon[1] || strlen(colon + 1) >= sizeof(endpoint->port) ||
 		size >= sizeof(endpoint->host))
-		return error_set(why,
-			"\"inet:%s\" is not of the form inet:host:port or inet:[::1]:port", text);
-	if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
-		text++;
+		return bad_inet(text, why);
+	if (size >= 2 && *host == '[' && host[size - 1] == ']') {
+		host++;
 		size -= 2;
-	} else if (memchr(text, ':', size)) {
+	} else if (memchr(host, ':', size)) {
 		return error_set(why, "\"inet:%s\": write an IPv6 address in brackets", text);
 	}
-	snprintf(endpoint->host, sizeof(endpoint->host), "%.*s", (int)size, text);
+	if (!size)
+		return bad_inet(text, why);
+	snprintf(endpoint->host, sizeof(endpoint->host), "%.*s", (int)size, host);
 	snprintf(endpoint->port, sizeof(endpoint->port), "%s", colon + 1);
 	if (!is_port(endpoint->port))
 		return error_set(why, "\"inet:%s\": \"%s\" is no port", text, endpoint->port);

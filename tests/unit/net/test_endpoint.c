@@ -138,8 +138,11 @@ static const struct {
 	{"/a", "neither unix:/path nor inet:host:port"},
 	{"unix:a", "starts with /"},
 	{"inet:1.2.3.4", "\"inet:1.2.3.4\" is not of the form"},
+	{"inet::10025", "\"inet::10025\" is not of the form"},
+	{"inet:[]:10025", "\"inet:[]:10025\" is not of the form"},
 	{"inet:::1:5", "brackets"},
 	{"inet:1.2.3.4:0", "\"inet:1.2.3.4:0\": \"0\" is no port"},
+	{"inet:[::1]:65536", "\"inet:[::1]:65536\": \"65536\" is no port"},
 };
 
 START_TEST(mistake)
