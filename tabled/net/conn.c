@@ -461,11 +461,23 @@ void conn_end(struct conn *conn)
 		conn_settle(conn);
 }
 
+/* The client is told why, and ends. */
+static void conn_give_up_request(struct conn *conn)
+{
+	struct error why;
+
+	error_set(&why, "the request was not whole after request_timeout");
+	buf_finish(&conn->in);
+	conn_handle(conn, CUT_CLOSE, NULL, &why);
+	/* Only now, for the reply alone would have ended it, and what ends twice is closed. */
+	conn->ending = true;
+	conn_settle(conn);
+}
+
 void conn_sweep(struct conn *conn, uint64_t now)
 {
 	const struct listener *listener = conn->listener;
 	uint64_t since = now > conn->since ? now - conn->since : 0;
-	struct error why;
 
 	if (conn->lingering && !conn_owes(conn) && !conn->sending.size && since > LINGER_MS) {
 		conn_close(conn);
@@ -474,11 +486,7 @@ void conn_sweep(struct conn *conn, uint64_t now)
 		conn_close(conn);
 	} else if (conn->in.size && !conn->paused && !conn_owes(conn) &&
 		   since > (uint64_t)listener->request_timeout) {
-		error_set(&why, "the request was not whole after request_timeout");
-		buf_finish(&conn->in);
-		conn->ending = true;
-		conn_handle(conn, CUT_CLOSE, NULL, &why);
-		conn_settle(conn);
+		conn_give_up_request(conn);
 	} else if (conn_idle(conn, now) > (uint64_t)listener->idle_timeout) {
 		conn_close(conn);
 	}
