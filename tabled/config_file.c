@@ -484,6 +484,19 @@ static void warn_of_map(
 			map->parameter->caution);
 }
 
+/* What goes in the clear is for the administrator to decide, but not by oversight. */
+static void warn_of_source(const struct reader *reader, const struct source_config *source)
+{
+	const struct config_section *section = config_section_of(reader->config, source->own);
+	const char *host = source->server ? server_host_in_clear(source->server) : NULL;
+
+	if (host)
+		log_warning("%s:%d: source %s: host %s: passwords and answers go over the network "
+			    "in the clear, unless conninfo or option_file say otherwise: write tls "
+			    "= verify-full (or tls = off, if that is meant)",
+			reader->path, config_line_of(section, "hosts"), source->name, host);
+}
+
 static int compile_catalog(struct reader *reader)
 {
 	struct config *config = reader->config;
@@ -501,6 +514,8 @@ static int compile_catalog(struct reader *reader)
 			section->title, why.text);
 		return blame(reader, config_line_of(section, why.option), text);
 	}
+	for (size_t i = 0; i < config->source_count; i++)
+		warn_of_source(reader, &config->sources[i]);
 	for (size_t i = 0; i < config->map_count; i++)
 		warn_of_map(reader, &config->catalog->maps[i], &config->maps[i]);
 	return 0;

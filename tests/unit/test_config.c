@@ -401,6 +401,37 @@ START_TEST(options_without_effect_are_told)
 }
 END_TEST
 
+/* The first backend of a server that was built, or NULL. */
+static const char *a_server(void)
+{
+	for (const struct backend *const *backend = backends; *backend; backend++)
+		if ((*backend)->is_server)
+			return (*backend)->name;
+	return NULL;
+}
+
+/* Nobody sends passwords over the network in the clear without having been told. */
+START_TEST(clear_text_is_told)
+{
+	struct config *config;
+	char text[200];
+
+	if (!a_server()) {
+		printf("skipped: clear_text_is_told: built without a server\n");
+		return;
+	}
+	snprintf(text, sizeof(text),
+		"%s far {\n dbname = x\n hosts = { localhost, db2, db3 }\n}\n"
+		"control { listen = \"unix:/a\" }\n",
+		a_server());
+	config = read_text(text);
+	ck_assert_msg(config != NULL, "%s", why.text);
+	assert_contains(log_captured(&capture), ":3: source far: host db2: passwords and answers");
+	ck_assert_uint_eq(log_captured_lines(&capture), 1);
+	config_destroy(config);
+}
+END_TEST
+
 START_TEST(cautions_are_told)
 {
 	struct config *config =
@@ -485,6 +516,7 @@ int main(void)
 	tcase_add_test(tcase, lists_may_be_built_up);
 	tcase_add_test(tcase, files_that_cannot_be_read);
 	tcase_add_test(tcase, options_without_effect_are_told);
+	tcase_add_test(tcase, clear_text_is_told);
 	tcase_add_test(tcase, cautions_are_told);
 	tcase_add_test(tcase, listeners_are_blamed_by_line);
 	tcase_add_test(tcase, all_is_described);
