@@ -225,14 +225,21 @@ void config_show(const struct config *config, struct buf *out)
 	}
 }
 
+/* Puts "file:line: " of a section, or of its option at fault, in front of an error. */
+static void blame(
+	const struct config *config, const struct config_section *section, struct error *why)
+{
+	error_set(why, "%s:%d: %s", config->path, config_line_of(section, why->option), why->text);
+}
+
 void config_blame_listener(const struct config *config, size_t listener, struct error *why)
 {
-	const struct config_section *section =
-		config_section_of(config, config->listeners[listener].settings);
-	struct error inner = *why;
+	blame(config, config_section_of(config, config->listeners[listener].settings), why);
+}
 
-	error_set(
-		why, "%s:%d: %s", config->path, config_line_of(section, inner.option), inner.text);
+void config_blame_global(const struct config *config, struct error *why)
+{
+	blame(config, &config->sections[0], why);
 }
 
 static void describe_row(const struct setting *row, struct buf *out)
