@@ -234,6 +234,9 @@ static void blame(
 
 void config_blame_listener(const struct config *config, size_t listener, struct error *why)
 {
+	/* What is said of no option, such as that the port is in use, is said of the address. */
+	if (!why->option)
+		why->option = "listen";
 	blame(config, config_section_of(config, config->listeners[listener].settings), why);
 }
 

@@ -191,10 +191,10 @@ static int give_away(const struct endpoint *endpoint, int file, uid_t owner, gid
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	if (chmod(path, mode) < 0)
-		return error_set(why, "%s: chmod: %s", endpoint->host, strerror(errno));
+		return error_option(why, "mode", "%s: chmod: %s", endpoint->host, strerror(errno));
 	if ((owner != (uid_t)-1 || group != (gid_t)-1) &&
 		fchownat(file, "", owner, group, AT_EMPTY_PATH) < 0)
-		return error_set(why,
+		return error_option(why, owner != (uid_t)-1 ? "owner" : "group",
 			"%s: chown: %s (only root may give a socket to another owner)",
 			endpoint->host, strerror(errno));
 	return 0;

@@ -383,8 +383,8 @@ START_TEST(files_that_cannot_be_read)
 	ck_assert_str_eq(why.text, "/nowhere/tabled.conf: No such file or directory");
 	ck_assert_ptr_null(config_read("/", &why));
 	ck_assert_str_eq(why.text, "/: Is a directory");
-	ck_assert_ptr_null(read_bytes(slice_of("log = stderr\n\0\n", 15)));
-	assert_contains(why.text, "NUL");
+	ck_assert_ptr_null(read_bytes(slice_of("log = stderr\n\n\0\n", 16)));
+	assert_contains(why.text, ":3: the file holds a NUL byte");
 }
 END_TEST
 
@@ -458,6 +458,9 @@ START_TEST(listeners_are_blamed_by_line)
 	error_option(&why, "mode", "wrong");
 	config_blame_listener(config, 1, &why);
 	assert_contains(why.text, ":6: wrong");
+	error_set(&why, "in use");
+	config_blame_listener(config, 1, &why);
+	assert_contains(why.text, ":5: in use");
 	config_destroy(config);
 }
 END_TEST
