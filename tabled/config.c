@@ -33,6 +33,14 @@ size_t setting_count(const struct setting *table)
 	return count;
 }
 
+bool config_kind_stands_in(const struct config_kind *kind, const struct config_kind *other)
+{
+	if (!kind->keyword)
+		return false;
+	return kind->inside ? other->keyword && strcmp(kind->inside, other->keyword) == 0
+			    : !other->keyword;
+}
+
 size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 {
 	size_t count = 0;
@@ -225,11 +233,11 @@ void config_show(const struct config *config, struct buf *out)
 	}
 }
 
-/* Puts "file:line: " of a section, or of its option at fault, in front of an error. */
-static void blame(
+int config_blame(
 	const struct config *config, const struct config_section *section, struct error *why)
 {
-	error_set(why, "%s:%d: %s", config->path, config_line_of(section, why->option), why->text);
+	return error_set(
+		why, "%s:%d: %s", config->path, config_line_of(section, why->option), why->text);
 }
 
 void config_blame_listener(const struct config *config, size_t listener, struct error *why)
@@ -237,12 +245,12 @@ void config_blame_listener(const struct config *config, size_t listener, struct 
 	/* What is said of no option, such as that the port is in use, is said of the address. */
 	if (!why->option)
 		why->option = "listen";
-	blame(config, config_section_of(config, config->listeners[listener].settings), why);
+	config_blame(config, config_section_of(config, config->listeners[listener].settings), why);
 }
 
 void config_blame_global(const struct config *config, struct error *why)
 {
-	blame(config, &config->sections[0], why);
+	config_blame(config, &config->sections[0], why);
 }
 
 static void describe_row(const struct setting *row, struct buf *out)
