@@ -33,6 +33,14 @@ size_t setting_count(const struct setting *table)
 	return count;
 }
 
+bool config_kind_stands_in(const struct config_kind *kind, const struct config_kind *other)
+{
+	if (!kind->keyword)
+		return false;
+	return kind->inside ? other->keyword && strcmp(kind->inside, other->keyword) == 0
+			    : !other->keyword;
+}
+
 size_t config_list_kinds(struct config_kind kinds[CONFIG_KINDS_MAX])
 {
 	size_t count = 0;
@@ -225,14 +233,24 @@ void config_show(const struct config *config, struct buf *out)
 	}
 }
 
+int config_blame(
+	const struct config *config, const struct config_section *section, struct error *why)
+{
+	return error_set(
+		why, "%s:%d: %s", config->path, config_line_of(section, why->option), why->text);
+}
+
 void config_blame_listener(const struct config *config, size_t listener, struct error *why)
 {
-	const struct config_section *section =
-		config_section_of(config, config->listeners[listener].settings);
-	struct error inner = *why;
+	/* What is said of no option, such as that the port is in use, is said of the address. */
+	if (!why->option)
+		why->option = "listen";
+	config_blame(config, config_section_of(config, config->listeners[listener].settings), why);
+}
 
-	error_set(
-		why, "%s:%d: %s", config->path, config_line_of(section, inner.option), inner.text);
+void config_blame_global(const struct config *config, struct error *why)
+{
+	config_blame(config, &config->sections[0], why);
 }
 
 static void describe_row(const struct setting *row, struct buf *out)

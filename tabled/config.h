@@ -71,6 +71,9 @@ void config_show_sql(const struct config *config, struct buf *out);
 /* Puts "file:line: " of a listener's section in front of an error that opening it has given. */
 void config_blame_listener(const struct config *config, size_t listener, struct error *why);
 
+/* The same for the options outside of sections. */
+void config_blame_global(const struct config *config, struct error *why);
+
 /* Appends a manual page's description of all sections and options, in scdoc's form. */
 void config_describe(struct buf *out);
 

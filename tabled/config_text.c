@@ -11,6 +11,7 @@ static int read_all(FILE *file, const char *path, struct buf *text, struct error
 {
 	enum { CHUNK = 64 * 1024 };
 	size_t size = 1;
+	ptrdiff_t nul;
 
 	while (size && text->size < FILE_MAX_BYTES) {
 		size = fread(buf_reserve(text, CHUNK), 1, CHUNK, file);
@@ -20,8 +21,10 @@ static int read_all(FILE *file, const char *path, struct buf *text, struct error
 		return error_set(why, "%s: %s", path, strerror(errno));
 	if (size)
 		return error_set(why, "%s: the file is too big", path);
-	if (memchr(buf_slice(text).data, '\0', text->size))
-		return error_set(why, "%s:1: the file holds a NUL byte: it is no text", path);
+	nul = slice_find(buf_slice(text), '\0');
+	if (nul >= 0)
+		return error_set(why, "%s:%d: the file holds a NUL byte: it is no text", path,
+			config_text_lines(slice_of(text->data, (size_t)nul + 1)));
 	return 0;
 }
 

@@ -304,7 +304,7 @@ static void raise_file_limit(void)
 		log_warning("the limit of open files stays low: %s", strerror(errno));
 }
 
-static int drop_privileges(const struct global_settings *global, struct error *why)
+static int become_user(const struct global_settings *global, struct error *why)
 {
 	const struct passwd *user;
 	const struct group *group = NULL;
@@ -314,13 +314,24 @@ static int drop_privileges(const struct global_settings *global, struct error *w
 		return 0;
 	user = getpwnam(global->user);
 	if (!user)
-		return error_set(why, "user = \"%s\": there is no such user", global->user);
+		return error_option(
+			why, "user", "user = \"%s\": there is no such user", global->user);
 	if (global->group && !(group = getgrnam(global->group)))
-		return error_set(why, "group = \"%s\": there is no such group", global->group);
+		return error_option(
+			why, "group", "group = \"%s\": there is no such group", global->group);
 	gid = group ? group->gr_gid : user->pw_gid;
 	if (initgroups(user->pw_name, gid) < 0 || setgid(gid) < 0 || setuid(user->pw_uid) < 0)
-		return error_set(why, "can't become user %s: %s", user->pw_name, strerror(errno));
+		return error_option(
+			why, "user", "can't become user %s: %s", user->pw_name, strerror(errno));
 	return 0;
+}
+
+static int drop_privileges(const struct config *config, struct error *why)
+{
+	if (become_user(&config->global, why) == 0)
+		return 0;
+	config_blame_global(config, why);
+	return -1;
 }
 
 /*
@@ -329,7 +340,7 @@ static int drop_privileges(const struct global_settings *global, struct error *w
  */
 static int start(struct daemon *daemon, struct config *config, struct error *why)
 {
-	if (open_listeners(daemon, config, why) < 0 || drop_privileges(&config->global, why) < 0) {
+	if (open_listeners(daemon, config, why) < 0 || drop_privileges(config, why) < 0) {
 		config_release(config);
 		return -1;
 	}

@@ -1,6 +1,7 @@
 /*
  * The daemon: puts configuration, loop and control together, and starts, reloads and stops them.
- * Everything happens in the thread that calls daemon_run().
+ * It runs in the thread that calls daemon_run(), worker 0's; what the other workers do for it, in
+ * theirs, says so.
  */
 #ifndef TABLED_DAEMON_H
 #define TABLED_DAEMON_H

@@ -151,8 +151,10 @@ void keeper_configure(struct keeper *keeper, const struct cache_settings *settin
 
 	free(keeper->path);
 	keeper->path = memory_copy_string(settings->save);
-	if (is_new)
+	if (is_new) {
+		keeper->is_failing = false; /* of this place nothing is known */
 		check_directory(keeper->path);
+	}
 	loop_timer_set(keeper->save_timer, keeper->path ? (uint64_t)settings->save_interval : 0);
 }
 

@@ -1,6 +1,5 @@
 #include "server.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 
 #include <arpa/inet.h>
@@ -143,14 +142,18 @@ static bool is_on_this_machine(const char *host)
 	       strcmp(host, "localhost") == 0;
 }
 
-/* What goes in the clear is for the administrator to decide, but not by oversight. */
-static void warn_of_clear_text(const char *text, const struct server_address *address)
+const char *server_host_in_clear(const struct server_settings *settings)
 {
-	if (!is_on_this_machine(address->host))
-		log_warning("host %s: passwords and answers go over the network in the clear, "
-			    "unless conninfo or option_file say otherwise: write tls = verify-full "
-			    "(or tls = off, if that is meant)",
-			text);
+	for (size_t i = 0; i < settings->hosts.count && settings->tls == TLS_AUTO; i++) {
+		struct server_address address;
+		bool is_far = server_address_parse(settings->hosts.items[i], &address, NULL) == 0 &&
+			      !is_on_this_machine(address.host);
+
+		server_address_finish(&address);
+		if (is_far)
+			return settings->hosts.items[i];
+	}
+	return NULL;
 }
 
 void server_describe(const struct server_settings *settings, struct buf *out)
@@ -168,8 +171,6 @@ int server_settings_check(const struct server_settings *settings, struct error *
 
 		if (server_address_parse(settings->hosts.items[i], &address, why) < 0)
 			return -1;
-		if (settings->tls == TLS_AUTO)
-			warn_of_clear_text(settings->hosts.items[i], &address);
 		server_address_finish(&address);
 	}
 	if (settings->password && settings->password_file)

@@ -57,6 +57,12 @@ void server_describe(const struct server_settings *settings, struct buf *out);
 int server_settings_check(const struct server_settings *settings, struct error *why);
 
 /*
+ * A host that passwords and answers go to over a network, though nobody has said whether in the
+ * clear. Borrowed; NULL: there is none. The settings were checked.
+ */
+const char *server_host_in_clear(const struct server_settings *settings);
+
+/*
  * The password: that of the settings, or the first line of password_file. Blocks on the file.
  * ret_password is owned by the caller, who wipes it; NULL if there is none. Returns -1 with `why`.
  */

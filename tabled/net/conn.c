@@ -1,31 +1,21 @@
 /*
- * A client connection: reads bytes, has the protocol cut requests out of them, hands those on and
- * writes the replies, in order, one write for all that one read has brought. What it may hold is
- * bounded: with much under way, or with a client that does not read its replies, it stops reading.
+ * A client connection: reads bytes, has the protocol cut requests out of them, hands those on
+ * (exchange.c) and writes the replies, one write for all that one read has brought. With much under
+ * way, or with a client that does not read its replies, it stops reading.
  */
 #include "net/internal.h"
 
 #include "base/memory.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <utlist.h>
 
 enum {
-	IN_FLIGHT_MAX = 256,        /* requests */
-	OUT_MAX_BYTES = 256 * 1024, /* of replies; one more may still be added */
-	KEEP_BYTES = 1024,          /* of a buffer while the client is idle */
+	KEEP_BYTES = 1024, /* of a buffer while the client is idle */
 	LINGER_MS = 2000,
 };
-
-/* Requests that have not been answered. */
-static size_t conn_owes(const struct conn *conn)
-{
-	return conn->in_flight + (conn->session ? dict_session_pending(conn->session) : 0);
-}
 
 uint64_t conn_idle(const struct conn *conn, uint64_t now)
 {
@@ -47,13 +37,6 @@ static void on_closed(uv_handle_t *handle)
 	listener_lost_handle(listener);
 }
 
-static void exchange_end(struct exchange *exchange, struct loop *loop)
-{
-	buf_wipe(&exchange->bytes);
-	exchange->next = loop->spare;
-	loop->spare = exchange;
-}
-
 void conn_close(struct conn *conn)
 {
 	struct listener *listener = conn->listener;
@@ -61,17 +44,7 @@ void conn_close(struct conn *conn)
 	if (conn->closed)
 		return;
 	conn->closed = true;
-	/* Lookups that are out come back to an exchange that has lost its client. */
-	while (conn->first) {
-		struct exchange *exchange = conn->first;
-
-		conn->first = exchange->next;
-		exchange->conn = NULL;
-		if (exchange->answered)
-			exchange_end(exchange, listener->loop);
-	}
-	dict_session_leave(conn->session);
-	conn->session = NULL;
+	conn_forget(conn);
 	DL_DELETE(listener->conns, conn);
 	atomic_fetch_sub(&listener->door->clients[listener->loop->number], 1);
 	atomic_fetch_sub(&listener->loop->conn_count, 1);
@@ -117,180 +90,6 @@ static int conn_flush(struct conn *conn)
 	return uv_write(&conn->write, &conn->handle.stream, &bytes, 1, on_written);
 }
 
-static void conn_log(struct conn *conn, const char *what, const char *why)
-{
-	struct listener *listener = conn->listener;
-
-	listener->refused++;
-	if (log_limit_pass(&listener->limit, loop_now(listener->loop), "refused requests"))
-		log_warning("listener=%s: %s: %s", listener->address, what, why);
-}
-
-static void conn_put(struct conn *conn, const struct reply *reply, struct buf *out)
-{
-	struct error why;
-	char what[320];
-
-	if (conn->listener->proto->put(out, reply, &why) == 0)
-		return;
-	snprintf(what, sizeof(what), "map=%.255s: a result was turned into an error",
-		reply->map ? reply->map : "");
-	conn_log(conn, what, why.text);
-}
-
-static struct exchange *exchange_begin(struct conn *conn)
-{
-	struct loop *loop = conn->listener->loop;
-	struct exchange *exchange = loop->spare;
-
-	if (exchange)
-		loop->spare = exchange->next;
-	else
-		exchange = memory_new(1, sizeof(*exchange));
-	exchange->conn = conn;
-	exchange->answered = false;
-	exchange->next = NULL;
-	if (conn->last && conn->first)
-		conn->last->next = exchange;
-	else
-		conn->first = exchange;
-	conn->last = exchange;
-	conn->in_flight++;
-	return exchange;
-}
-
-/* Writes the replies at the head of the queue, up to the first that is not there yet. */
-static void conn_collect(struct conn *conn)
-{
-	while (conn->first && conn->first->answered) {
-		struct exchange *exchange = conn->first;
-
-		conn->first = exchange->next;
-		conn->in_flight--;
-		conn->held -= exchange->bytes.size;
-		buf_add_slice(&conn->out, buf_slice(&exchange->bytes));
-		exchange_end(exchange, conn->listener->loop);
-	}
-}
-
-/* The answer to a request: lookup_done. */
-static void exchange_done(void *owner, const struct reply *reply)
-{
-	struct exchange *exchange = owner;
-	struct conn *conn = exchange->conn;
-
-	if (!conn) {
-		buf_wipe(&exchange->bytes);
-		free(exchange);
-		return;
-	}
-	if (exchange != conn->first) {
-		exchange->answered = true;
-		conn_put(conn, reply, &exchange->bytes);
-		conn->held += exchange->bytes.size;
-		return;
-	}
-	conn->first = exchange->next;
-	conn->in_flight--;
-	conn_put(conn, reply, &conn->out);
-	exchange_end(exchange, conn->listener->loop);
-	conn_collect(conn);
-	if (!conn->processing)
-		conn_settle(conn);
-}
-
-static void conn_submit(struct conn *conn, struct request *request)
-{
-	struct listener *listener = conn->listener;
-	struct loop *loop = listener->loop;
-	struct exchange *exchange = exchange_begin(conn);
-
-	listener->requests++;
-	if (listener->proto->kind == PROTO_COMMAND) {
-		assert(loop->commands.run);
-		loop->commands.run(loop->commands.context, request->key, loop_now(loop),
-			exchange_done, exchange);
-		return;
-	}
-	if (listener->proto->kind == PROTO_ONE_MAP)
-		request->map = slice_str(listener->map);
-	engine_lookup(loop->current.engine, request, loop_now(loop), NULL, exchange_done, exchange);
-}
-
-/* A request that can't be served gets its error in its turn. */
-static void conn_refuse(struct conn *conn, const struct error *why)
-{
-	struct reply reply = {BROKEN, slice_str(why->text), NULL};
-
-	conn_log(conn, "a request was refused", why->text);
-	exchange_done(exchange_begin(conn), &reply);
-}
-
-static bool conn_has_no_room(const struct conn *conn)
-{
-	return conn->held + conn->out.size + conn->sending.size >= OUT_MAX_BYTES;
-}
-
-static bool conn_is_full(const struct conn *conn)
-{
-	return conn_owes(conn) >= IN_FLIGHT_MAX || conn_has_no_room(conn) ||
-	       (conn->session && dict_session_commits(conn->session));
-}
-
-/* --- Conversations */
-
-static struct conn *conn_of(const struct dict_client *client)
-{
-	return (struct conn *)((uintptr_t)client - offsetof(struct conn, dict));
-}
-
-static void on_replies(struct dict_client *client)
-{
-	struct conn *conn = conn_of(client);
-
-	if (!conn->processing)
-		conn_settle(conn);
-}
-
-static bool has_no_room(const struct dict_client *client)
-{
-	return conn_has_no_room(conn_of(client));
-}
-
-/* Who says what can't be understood is told nothing: his client takes any line for a reply. */
-static void conn_converse(struct conn *conn, char *line, size_t size)
-{
-	struct loop *loop = conn->listener->loop;
-	struct error why;
-
-	conn->listener->requests++;
-	if (dict_session_line(
-		    conn->session, loop->current.engine, line, size, loop_now(loop), &why) == 0)
-		return;
-	conn_log(conn, "a client was disconnected", why.text);
-	conn->ending = true;
-}
-
-static void conn_start_session(struct conn *conn)
-{
-	conn->dict = (struct dict_client){
-		&conn->listener->dictionaries, &conn->out, on_replies, has_no_room};
-	conn->session = dict_session_create(&conn->dict);
-}
-
-static void conn_handle(
-	struct conn *conn, enum cut cut, struct request *request, const struct error *why)
-{
-	if (cut != CUT_REQUEST && !conn->session)
-		conn_refuse(conn, why);
-	else if (cut != CUT_REQUEST)
-		conn_log(conn, "a client was disconnected", why->text);
-	else if (conn->session)
-		conn_converse(conn, (char *)(uintptr_t)request->key.data, request->key.size);
-	else
-		conn_submit(conn, request);
-}
-
 /* Serves the requests at the front of the bytes. Returns how many bytes are done with. */
 static size_t conn_process(struct conn *conn, char *data, size_t size)
 {
@@ -308,7 +107,7 @@ static size_t conn_process(struct conn *conn, char *data, size_t size)
 			break;
 		at += used;
 		conn->since = loop_now(conn->listener->loop);
-		conn_handle(conn, cut, &request, &why);
+		conn_serve(conn, cut, &request, &why);
 		conn->ending = conn->ending || cut == CUT_CLOSE;
 	}
 	conn->processing = false;
@@ -461,11 +260,23 @@ void conn_end(struct conn *conn)
 		conn_settle(conn);
 }
 
+/* The client is told why, and ends. */
+static void conn_give_up_request(struct conn *conn)
+{
+	struct error why;
+
+	error_set(&why, "the request was not whole after request_timeout");
+	buf_finish(&conn->in);
+	conn_serve(conn, CUT_CLOSE, NULL, &why);
+	/* Only now, for the reply alone would have ended it, and what ends twice is closed. */
+	conn->ending = true;
+	conn_settle(conn);
+}
+
 void conn_sweep(struct conn *conn, uint64_t now)
 {
 	const struct listener *listener = conn->listener;
 	uint64_t since = now > conn->since ? now - conn->since : 0;
-	struct error why;
 
 	if (conn->lingering && !conn_owes(conn) && !conn->sending.size && since > LINGER_MS) {
 		conn_close(conn);
@@ -474,11 +285,7 @@ void conn_sweep(struct conn *conn, uint64_t now)
 		conn_close(conn);
 	} else if (conn->in.size && !conn->paused && !conn_owes(conn) &&
 		   since > (uint64_t)listener->request_timeout) {
-		error_set(&why, "the request was not whole after request_timeout");
-		buf_finish(&conn->in);
-		conn->ending = true;
-		conn_handle(conn, CUT_CLOSE, NULL, &why);
-		conn_settle(conn);
+		conn_give_up_request(conn);
 	} else if (conn_idle(conn, now) > (uint64_t)listener->idle_timeout) {
 		conn_close(conn);
 	}

@@ -37,22 +37,29 @@ static bool is_port(const char *text)
 	return !*end && number > 0 && number <= 65535;
 }
 
+static int bad_inet(const char *text, struct error *why)
+{
+	return error_set(
+		why, "\"inet:%s\" is not of the form inet:host:port or inet:[::1]:port", text);
+}
+
 static int parse_inet(const char *text, struct endpoint *endpoint, struct error *why)
 {
-	const char *colon = strrchr(text, ':');
+	const char *host = text, *colon = strrchr(text, ':');
 	size_t size = colon ? (size_t)(colon - text) : 0;
 
 	if (!colon || !colon[1] || strlen(colon + 1) >= sizeof(endpoint->port) ||
 		size >= sizeof(endpoint->host))
-		return error_set(why,
-			"\"inet:%s\" is not of the form inet:host:port or inet:[::1]:port", text);
-	if (size >= 2 && text[0] == '[' && text[size - 1] == ']') {
-		text++;
+		return bad_inet(text, why);
+	if (size >= 2 && *host == '[' && host[size - 1] == ']') {
+		host++;
 		size -= 2;
-	} else if (memchr(text, ':', size)) {
+	} else if (memchr(host, ':', size)) {
 		return error_set(why, "\"inet:%s\": write an IPv6 address in brackets", text);
 	}
-	snprintf(endpoint->host, sizeof(endpoint->host), "%.*s", (int)size, text);
+	if (!size)
+		return bad_inet(text, why);
+	snprintf(endpoint->host, sizeof(endpoint->host), "%.*s", (int)size, host);
 	snprintf(endpoint->port, sizeof(endpoint->port), "%s", colon + 1);
 	if (!is_port(endpoint->port))
 		return error_set(why, "\"inet:%s\": \"%s\" is no port", text, endpoint->port);
@@ -158,21 +165,56 @@ static int find_group(const char *name, gid_t *ret_id, struct error *why)
 	return 0;
 }
 
+/* The file of a socket that was bound just now, to be changed and closed. Returns -1 with `why`. */
+static int open_socket_file(const struct endpoint *endpoint, struct error *why)
+{
+	struct stat file;
+	int fd = open(endpoint->host, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(why, "%s: %s", endpoint->host, strerror(errno));
+	if (fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode))
+		return fd;
+	close(fd);
+	return error_set(why, "%s: somebody has put something else there", endpoint->host);
+}
+
+/*
+ * Changes what was opened, not what has its name by now: where the directory is somebody else's, as
+ * Postfix's is, that might be a link to any file of root's. The mode goes first, while the file is
+ * ours: to change it afterwards would take one more right (CAP_FOWNER).
+ */
+static int give_away(const struct endpoint *endpoint, int file, uid_t owner, gid_t group,
+	mode_t mode, struct error *why)
+{
+	char path[64]; /* fchmod() takes no O_PATH */
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	if (chmod(path, mode) < 0)
+		return error_option(why, "mode", "%s: chmod: %s", endpoint->host, strerror(errno));
+	if ((owner != (uid_t)-1 || group != (gid_t)-1) &&
+		fchownat(file, "", owner, group, AT_EMPTY_PATH) < 0)
+		return error_option(why, owner != (uid_t)-1 ? "owner" : "group",
+			"%s: chown: %s (only root may give a socket to another owner)",
+			endpoint->host, strerror(errno));
+	return 0;
+}
+
 static int set_access(
 	const struct endpoint *endpoint, const struct endpoint_access *access, struct error *why)
 {
 	uid_t owner;
 	gid_t group;
+	int file, result;
 
 	if (find_user(access->owner, &owner, why) < 0 || find_group(access->group, &group, why) < 0)
 		return -1;
-	if ((owner != (uid_t)-1 || group != (gid_t)-1) && chown(endpoint->host, owner, group) < 0)
-		return error_set(why,
-			"%s: chown: %s (only root may give a socket to another owner)",
-			endpoint->host, strerror(errno));
-	if (chmod(endpoint->host, access->mode) < 0)
-		return error_set(why, "%s: chmod: %s", endpoint->host, strerror(errno));
-	return 0;
+	file = open_socket_file(endpoint, why);
+	if (file < 0)
+		return -1;
+	result = give_away(endpoint, file, owner, group, access->mode, why);
+	close(file);
+	return result;
 }
 
 static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t size)
@@ -184,22 +226,19 @@ static int unix_bind(int fd, const struct endpoint *endpoint, const struct endpo
 	struct error *why)
 {
 	struct sockaddr_un address = unix_address(endpoint);
-	mode_t mask;
-	int bound;
 
 	if (remove_stale(endpoint, why) < 0)
 		return -1;
-	/* Nobody may connect before owner and mode are what they should be. */
-	mask = umask(0777);
-	bound = bind_and_listen(fd, (struct sockaddr *)&address, sizeof(address));
-	umask(mask);
-	if (bound < 0)
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(why, "%s: %s", endpoint->host, strerror(errno));
-	if (set_access(endpoint, access, why) < 0) {
-		unlink(endpoint->host);
-		return -1;
+	/* Nobody can connect before owner and mode are what they should be. */
+	if (set_access(endpoint, access, why) == 0) {
+		if (listen(fd, ENDPOINT_BACKLOG) == 0)
+			return 0;
+		error_set(why, "%s: %s", endpoint->host, strerror(errno));
 	}
-	return 0;
+	unlink(endpoint->host);
+	return -1;
 }
 
 /*

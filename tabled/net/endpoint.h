@@ -1,6 +1,7 @@
 /*
  * Endpoints: where clients come in, "unix:/path" or "inet:host:port" ("inet:[::1]:port"), and the
- * listening sockets there. Plain system calls, called before a worker runs.
+ * listening sockets there. Plain system calls, which may block for a moment: when tabled starts,
+ * and in worker 0 when its file is read again.
  */
 #ifndef TABLED_NET_ENDPOINT_H
 #define TABLED_NET_ENDPOINT_H

@@ -209,6 +209,25 @@ void conn_sweep(struct conn *conn, uint64_t now);
 /* How long the client has done nothing and owes nothing, in ms; 0 if it is busy. */
 uint64_t conn_idle(const struct conn *conn, uint64_t now);
 
+/* exchange.c: what was cut off the front of the client's bytes is served, or refused with `why`. */
+void conn_serve(struct conn *conn, enum cut cut, struct request *request, const struct error *why);
+
+/* Makes the session of a client whose protocol holds conversations. */
+void conn_start_session(struct conn *conn);
+
+/* The client is gone: nobody waits for the replies any more. */
+void conn_forget(struct conn *conn);
+
+/* Requests that have not been answered. */
+size_t conn_owes(const struct conn *conn);
+
+/* Whether no more replies are to be made, and no more requests to be taken. */
+bool conn_has_no_room(const struct conn *conn);
+bool conn_is_full(const struct conn *conn);
+
+/* Logs what a client or a map has done wrong, unless there is too much of it. */
+void conn_log(struct conn *conn, const char *what, const char *why);
+
 /* Where the next client's bytes may be read to: READ_BUFFER_BYTES. */
 char *heard_room(struct loop *loop);
 

@@ -450,6 +450,17 @@ def test_a_directory_that_can_not_be_written_is_told_at_start():
         assert len(re.findall("not saved", daemon.log())) == 1
 
 
+def test_that_it_is_not_saved_is_told_of_each_place():
+    """The second place is wrong, too, in a way that only saving finds out."""
+    more = 'cache { save = "@DIR@/missing/saved"  save_interval = "1s" }\n'
+    with make_daemon(("kept", 'ttl = "1h"'), more=more) as daemon:
+        daemon.path("taken").write_text("my only copy of something else\n")
+        daemon.wait_for_log(r"not saved: .*missing/saved.new")
+        daemon.write_config(daemon.config.replace("/missing/saved", "/taken"))
+        daemon.reload()
+        daemon.wait_for_log(r"not saved: .*taken.* there is something else")
+
+
 def test_a_reload_may_change_where_it_is_saved():
     with make_daemon(("kept", 'ttl = "1h"')) as daemon:
         assert answer(daemon, "kept", "a@d.ex") == "OK one@e.ex"

@@ -162,6 +162,19 @@ def test_slow_loris(endpoint, data, refusal):
         assert_well(daemon)
 
 
+@pytest.mark.parametrize("refuse", [b"5:never whole", b"5000:never whole"], ids=["malformed", "late"])
+def test_refused_client_may_go_on_for_a_moment(refuse):
+    """Were the connection closed under what it still sends, it might lose the reply that says why."""
+    with make_daemon(base_config('request_timeout = "1s"') + INET) as daemon:
+        for endpoint in (SOCKETMAP, INET_ENDPOINT):
+            with Client(daemon, endpoint) as client:
+                assert client.send(refuse).reply()
+                for _ in range(3):
+                    client.send(b"more")
+                    time.sleep(0.05)
+                assert client.rest() == b""
+
+
 def test_slow_answer_is_not_a_slow_client():
     """What the daemon took long for must not count against the client."""
     with make_daemon(base_config('request_timeout = "1s"')) as daemon:

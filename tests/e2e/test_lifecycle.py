@@ -6,6 +6,8 @@ or lost, and a configuration that can't be had whole is not had at all.
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -19,7 +21,7 @@ from support.client import (
     CONTROL, CONTROL_LISTENER, LEAN, LISTENERS, SLOW, SOCKETMAP, SOURCES, TCP_TABLE, Client, answer,
     assert_all_well, assert_well, base_config, listener_status, locked_database, make_daemon, memory, netstring,
     open_files, status, wait_until, wait_until_asked, wait_until_locked)
-from support.daemon import DaemonError, endpoint_connect, program, sanitizer_environment
+from support.daemon import SOURCE, DaemonError, endpoint_connect, program, sanitizer_environment
 
 PATIENCE = 30  # seconds; never a promise of speed
 
@@ -551,3 +553,26 @@ def test_owner_group_and_mode():
         assert stat.S_IMODE(file.st_mode) == 0o620
         assert file.st_uid != 0
         assert_well(daemon)
+
+
+def test_rights_of_the_service():
+    """What systemd leaves to root is enough to give sockets away and to become another user."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root, and setpriv of util-linux")
+    unit = (SOURCE / "contrib" / "tabled.service").read_text(encoding="utf-8")
+    rights = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE).group(1).split()
+    bounding = ",".join(["-all", *("+" + right.removeprefix("CAP_").lower() for right in rights)])
+    config = 'user = nobody\n' + base_config('owner = "daemon"  mode = "0620"')
+    daemon = make_daemon(config)
+    daemon.under = ["setpriv", f"--bounding-set={bounding}"]
+    shutil.chown(daemon.directory, "nobody")
+    with daemon:
+        file = daemon.path("socketmap").stat()
+        assert stat.S_IMODE(file.st_mode) == 0o620
+        assert file.st_uid != 0
+        assert daemon.path("control").stat().st_uid == file.st_uid
+        assert_well(daemon)
+        # Later it is that user, who can open sockets of his own where he may write.
+        assert reload(daemon, config + 'socketmap { listen = "unix:@DIR@/later"  mode = "0606" }\n')["status"] == "ok"
+        assert stat.S_IMODE(daemon.path("later").stat().st_mode) == 0o606
+        assert answer(daemon, "echo", "x", "unix:@DIR@/later") == "OK echo-x"

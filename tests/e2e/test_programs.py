@@ -147,8 +147,9 @@ def test_no_file():
 
 
 @pytest.mark.parametrize("option, part", [
-    ('user = "nobody-of-this-name"', "no such user"),
-    ('group = "nobody-of-this-name"\nuser = nobody', "no such group")])
+    ('\nuser = "nobody-of-this-name"', "tabled.conf:2: user = \"nobody-of-this-name\": there is no such user"),
+    ('user = nobody\n\ngroup = "nobody-of-this-name"',
+     "tabled.conf:3: group = \"nobody-of-this-name\": there is no such group")])
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start tabled as another user")
 def test_unknown_user(tmp_path, option, part):
     path = tmp_path / "tabled.conf"

@@ -117,6 +117,7 @@ class Daemon:
         # Unix socket paths are short (108 bytes): pytest's own tmp_path may be too long.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='tabled-'))
         self.arguments = [str(argument) for argument in arguments]
+        self.under = []  # what it is started by, such as setpriv, which becomes it
         self.environment = {**sanitizer_environment(), **(environment or {})}
         self.process = None
         self.ports = {}
@@ -168,7 +169,7 @@ class Daemon:
 
     def start(self):
         """Starts the daemon and returns when all of its listeners accept connections."""
-        command = [str(program('tabled')), '-c', str(self.config_path), *self.arguments]
+        command = [*self.under, str(program('tabled')), '-c', str(self.config_path), *self.arguments]
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -383,8 +383,8 @@ START_TEST(files_that_cannot_be_read)
 	ck_assert_str_eq(why.text, "/nowhere/tabled.conf: No such file or directory");
 	ck_assert_ptr_null(config_read("/", &why));
 	ck_assert_str_eq(why.text, "/: Is a directory");
-	ck_assert_ptr_null(read_bytes(slice_of("log = stderr\n\0\n", 15)));
-	assert_contains(why.text, "NUL");
+	ck_assert_ptr_null(read_bytes(slice_of("log = stderr\n\n\0\n", 16)));
+	assert_contains(why.text, ":3: the file holds a NUL byte");
 }
 END_TEST
 
@@ -396,6 +396,37 @@ START_TEST(options_without_effect_are_told)
 
 	ck_assert_msg(config != NULL, "%s", why.text);
 	assert_contains(log_captured(&capture), ":6: pool has no effect");
+	ck_assert_uint_eq(log_captured_lines(&capture), 1);
+	config_destroy(config);
+}
+END_TEST
+
+/* The first backend of a server that was built, or NULL. */
+static const char *a_server(void)
+{
+	for (const struct backend *const *backend = backends; *backend; backend++)
+		if ((*backend)->is_server)
+			return (*backend)->name;
+	return NULL;
+}
+
+/* Nobody sends passwords over the network in the clear without having been told. */
+START_TEST(clear_text_is_told)
+{
+	struct config *config;
+	char text[200];
+
+	if (!a_server()) {
+		printf("skipped: clear_text_is_told: built without a server\n");
+		return;
+	}
+	snprintf(text, sizeof(text),
+		"%s far {\n dbname = x\n hosts = { localhost, db2, db3 }\n}\n"
+		"control { listen = \"unix:/a\" }\n",
+		a_server());
+	config = read_text(text);
+	ck_assert_msg(config != NULL, "%s", why.text);
+	assert_contains(log_captured(&capture), ":3: source far: host db2: passwords and answers");
 	ck_assert_uint_eq(log_captured_lines(&capture), 1);
 	config_destroy(config);
 }
@@ -427,6 +458,9 @@ START_TEST(listeners_are_blamed_by_line)
 	error_option(&why, "mode", "wrong");
 	config_blame_listener(config, 1, &why);
 	assert_contains(why.text, ":6: wrong");
+	error_set(&why, "in use");
+	config_blame_listener(config, 1, &why);
+	assert_contains(why.text, ":5: in use");
 	config_destroy(config);
 }
 END_TEST
@@ -485,6 +519,7 @@ int main(void)
 	tcase_add_test(tcase, lists_may_be_built_up);
 	tcase_add_test(tcase, files_that_cannot_be_read);
 	tcase_add_test(tcase, options_without_effect_are_told);
+	tcase_add_test(tcase, clear_text_is_told);
 	tcase_add_test(tcase, cautions_are_told);
 	tcase_add_test(tcase, listeners_are_blamed_by_line);
 	tcase_add_test(tcase, all_is_described);

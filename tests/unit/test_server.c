@@ -1,6 +1,5 @@
 #include "server.h"
 
-#include "support/log.h"
 #include "support/text.h"
 
 #include <unistd.h>
@@ -142,11 +141,11 @@ START_TEST(words)
 }
 END_TEST
 
-/* Nobody sends passwords over the network in the clear without having been told. */
+/* Which hosts passwords may go to in the clear, without anybody having said so. */
 static const struct {
 	const char *host, *tls;
-	bool is_warned_of;
-} warnings[] = {
+	bool is_in_clear;
+} clear[] = {
 	{"db.example:5432", "auto", true},
 	{"10.0.0.1", "auto", true},
 	{"db.example", "off", false},
@@ -160,14 +159,24 @@ static const struct {
 
 START_TEST(in_the_clear)
 {
-	struct log_capture capture;
+	const char *found;
 
-	set("hosts", warnings[_i].host);
-	set("tls", warnings[_i].tls);
-	log_capture_begin(&capture);
-	ck_assert_int_eq(server_settings_check(&settings, &why), 0);
-	ck_assert_uint_eq(log_captured_lines(&capture), warnings[_i].is_warned_of);
-	log_capture_end(&capture);
+	set("hosts", clear[_i].host);
+	set("tls", clear[_i].tls);
+	found = server_host_in_clear(&settings);
+	ck_assert_int_eq(found != NULL, clear[_i].is_in_clear);
+	if (found)
+		ck_assert_str_eq(found, clear[_i].host);
+}
+END_TEST
+
+START_TEST(one_of_several_in_the_clear)
+{
+	const char *const hosts[] = {"/run/postgresql", "db2", "db3"};
+
+	ck_assert_ptr_null(server_host_in_clear(&settings));
+	setting_set(setting_find(server_setting_table, "hosts"), &settings, hosts, 3, &why);
+	ck_assert_str_eq(server_host_in_clear(&settings), "db2");
 }
 END_TEST
 
@@ -367,7 +376,8 @@ int main(void)
 	tcase_add_loop_test(tcase, bad_address, 0, COUNT(bad_addresses));
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, words);
-	tcase_add_loop_test(tcase, in_the_clear, 0, COUNT(warnings));
+	tcase_add_loop_test(tcase, in_the_clear, 0, COUNT(clear));
+	tcase_add_test(tcase, one_of_several_in_the_clear);
 	tcase_add_test(tcase, a_bad_host_of_several);
 	tcase_add_loop_test(tcase, options_together, 0, COUNT(checks));
 	tcase_add_loop_test(tcase, password_file, 0, COUNT(files));
