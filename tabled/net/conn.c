@@ -111,10 +111,8 @@ static size_t conn_process(struct conn *conn, char *data, size_t size)
 		conn->ending = conn->ending || cut == CUT_CLOSE;
 	}
 	conn->processing = false;
-	if (!conn->ending && conn_is_full(conn)) {
+	if (!conn->ending && conn_is_full(conn))
 		conn->paused = true;
-		uv_read_stop(&conn->handle.stream);
-	}
 	return conn->ending ? size : at;
 }
 
@@ -143,7 +141,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct conn *conn = handle->data;
 	struct loop *loop = conn->listener->loop;
-	bool had_its_turn = conn->turn == loop->turn;
+	bool has_turn = conn->turn != loop->turn && !conn->paused;
 
 	/*
 	 * All clients read into the loop's one buffer: what is left over is copied, and is rare. No
@@ -151,7 +149,7 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	 */
 	(void)suggested;
 	conn->turn = loop->turn;
-	*buf = uv_buf_init(heard_room(loop), had_its_turn ? 0 : READ_BUFFER_BYTES);
+	*buf = uv_buf_init(heard_room(loop), has_turn ? READ_BUFFER_BYTES : 0);
 }
 
 /* Reads no more. What is under way is answered, then the connection is closed. */
@@ -174,6 +172,9 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 		/* The client may have closed only its sending side: what it asked is answered. */
 		conn_stop_reading(conn);
 		conn_settle(conn);
+	} else if (size == UV_ENOBUFS && conn->paused) {
+		/* Not sooner: most send nothing meanwhile, and it costs two system calls. */
+		uv_read_stop(stream);
 	} else if (size < 0 && size != UV_ENOBUFS) {
 		conn_close(conn);
 	} else if (size > 0 && !conn->ending) {
@@ -199,6 +200,7 @@ static void conn_linger(struct conn *conn)
 		conn_close(conn);
 		return;
 	}
+	conn->paused = false;
 	conn->lingering = true;
 	conn->since = loop_now(conn->listener->loop);
 	request = memory_new(1, sizeof(*request));
