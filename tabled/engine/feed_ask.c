@@ -177,12 +177,14 @@ const char *feed_ask_tables(const struct dialect *dialect)
 
 #define OLDEST "FROM (SELECT id, changed_at FROM tabled_change ORDER BY id LIMIT 10000) AS oldest "
 
+/* A standby takes no writes; and one that did would no longer be what its primary thinks it is. */
 const char *feed_ask_old(const struct dialect *dialect)
 {
 	if (sql_is_postgresql(dialect))
 		return "SELECT max(id) " OLDEST
 		       "WHERE changed_at < clock_timestamp() - interval '1 hour' "
-		       "AND id < (SELECT max(id) FROM tabled_change)";
+		       "AND id < (SELECT max(id) FROM tabled_change) AND NOT pg_is_in_recovery()";
 	return "SELECT max(id) " OLDEST "WHERE changed_at < CURRENT_TIMESTAMP - INTERVAL 1 HOUR "
-	       "AND id < (SELECT max(id) FROM tabled_change)";
+	       "AND id < (SELECT max(id) FROM tabled_change) "
+	       "AND CAST(@@global.read_only AS CHAR) IN ('0', 'OFF')";
 }

@@ -608,6 +608,28 @@ def test_a_standby_is_promoted_that_lacks_the_last_commits():
 
 
 @pytest.mark.parametrize("kind", SERVERS)
+def test_a_standby_alone(kind):
+    """A replica of the mail server's own: it tells of changes as they arrive, and nothing is written to it."""
+    with own_server(kind) as first, contextlib.ExitStack() as stack:
+        second = first.make_standby() if kind == "pgsql" else first.make_replica()
+        stack.push(second)
+        first.execute("UPDATE tabled_change SET changed_at = '2020-01-01'")
+        second.wait_for_replay(first)
+        if kind == "mysql":  # read_only does not bind him
+            second.execute("SET sql_log_bin = 0; GRANT ALL ON *.* TO tabled@'127.0.0.1'")
+        mail = Mail(stack, second.tabled_source())
+        for number in range(5):
+            mail.know("alias", "one@a.example")
+            mail.know("alias", "two@a.example")
+            change_something(first, number)
+            mail.sees("alias", "one@a.example", f"OK n{number}@x")
+            assert mail.is_kept("alias", "two@a.example")
+        counts = [server.execute("SELECT count(*) FROM tabled_change") for server in (first, second)]
+        assert counts[0] == counts[1]
+        assert "a connection was lost" not in mail.daemon.log()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
 def test_rights_are_missing(make, kind):
     """One clear line in the log; and lookups are answered by asking."""
     database = make(kind)
