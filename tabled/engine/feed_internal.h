@@ -49,6 +49,7 @@ struct feed {
 	struct error why;
 	uint64_t next_at, began;             /* ms */
 	uint64_t check_at, trim_at, gaps_at; /* ms */
+	uint64_t run_at;    /* ms; no run begins before: lookups may be asked of another server */
 	uint64_t sure_at;   /* ms; what was committed by then has been read; 0: none yet */
 	uint64_t gap_after; /* gaps up to this number have been looked at in this round */
 	uint64_t opened;    /* the connection that was checked … */

@@ -17,9 +17,10 @@ enum {
 	FILE_INTERVAL_MS = 50, /* nobody rings there, and looking costs next to nothing */
 	PATIENCE_MS = 1800,    /* beyond the interval, until the feed counts as broken */
 	RETRY_MS = 500,
-	OFF_MS = 15000,     /* between looks whether there is a feed now */
-	CHECK_MS = 2000,    /* between looks at which tables have triggers */
-	MANY_GAPS_MS = 500, /* between looks at more than FEED_GAPS_AT_ONCE */
+	OFF_MS = 15000,                   /* between looks whether there is a feed now */
+	CHECK_MS = 2000,                  /* between looks at which tables have triggers */
+	MANY_GAPS_MS = 500,               /* between looks at more than FEED_GAPS_AT_ONCE */
+	SETTLE_MS = SERVER_ROLE_MS + 500, /* and by what the workers' clocks may differ */
 	GAP_AGE_MS = 3600 * 1000,
 	TRIM_MS = 600 * 1000,
 };
@@ -133,17 +134,39 @@ static bool has_changes(struct feed_ask *own, uint64_t now)
 	return false;
 }
 
+static bool is_running(const struct feed *feed)
+{
+	return atomic_load(&feed->origin->feed_run) % 2;
+}
+
+/*
+ * Another server tells of the changes, or the same one anew. Connections of lookups find out by
+ * themselves that theirs has lost its role: until then the one of before may answer, which does not
+ * know of changes that were told already.
+ */
+static void wait_for_lookups(struct feed *feed, uint64_t now)
+{
+	const struct server_settings *server = feed->config->server;
+
+	if (server && server->role == ROLE_PRIMARY)
+		feed->run_at = now + SETTLE_MS;
+}
+
 /* All is read that there was when the round began, gaps aside if it was too early for these. */
 static void end_round(struct feed *feed, uint64_t now)
 {
+	feed->next_at = feed->rang ? now : feed->began + interval(feed);
+	if (!is_running(feed) && now < feed->run_at) {
+		feed_set_state(feed, FEED_STARTING, "lookups may still go to another server");
+		return;
+	}
 	/* Not even what a read transaction of before would show counts as watched. */
-	if (!(atomic_load(&feed->origin->feed_run) % 2))
+	if (!is_running(feed))
 		feed_watches_begin(&feed->watches);
 	origin_begin_feed(feed->origin);
 	origin_feed_is_healthy(feed->origin, feed->sure_at + interval(feed) + PATIENCE_MS);
 	origin_reached(feed->origin, feed->began);
 	sequence_expire(&feed->origin->seen, now, GAP_AGE_MS);
-	feed->next_at = feed->rang ? now : feed->began + interval(feed);
 	feed_set_state(feed, FEED_HEALTHY, "");
 }
 
@@ -289,8 +312,10 @@ static void registry_answered(struct feed_ask *own, uint64_t now)
 	if (!feed->source.pool && feed->opened && feed->opened != opened)
 		feed_forget_place(feed);
 	feed->opened = opened;
-	if (!feed_watches_register(&feed->watches, &own->rows))
+	if (!feed_watches_register(&feed->watches, &own->rows)) {
 		feed_forget_place(feed);
+		wait_for_lookups(feed, now);
+	}
 	ask_to_listen(feed, now);
 }
 

@@ -629,6 +629,26 @@ def test_a_standby_alone(kind):
         assert "a connection was lost" not in mail.daemon.log()
 
 
+def test_a_primary_is_made_a_replica():
+    """MariaDB: by hand, so that no connection ends; nor is anything copied to it from then on."""
+    with own_server("mysql") as first, contextlib.ExitStack() as stack:
+        second = first.make_replica()
+        stack.push(second)
+        source = (f'mysql mail {{ hosts = {{"{first.host}:{first.port}", "{second.host}:{second.port}"}}  role = primary '
+                  f'dbname = {first.dbname}  user = {first.user}  password = "{PASSWORD}" }}\n')
+        mail = Mail(stack, source)
+        for question in EVERYTHING:
+            mail.know(*question)
+        first.execute("SET GLOBAL read_only = 1")
+        second.wait_for_replay(first)
+        second.promote()
+        for number in range(6):
+            change_something(second, number)
+            mail.sees("alias", "one@a.example", f"OK n{number}@x")
+        mail.wait_for_state("healthy")
+        mail.is_right(EVERYTHING)
+
+
 @pytest.mark.parametrize("kind", SERVERS)
 def test_rights_are_missing(make, kind):
     """One clear line in the log; and lookups are answered by asking."""
