@@ -7,8 +7,10 @@ Each shipped map NAME has a twin NAME_now, which keeps nothing: so its answer is
 """
 
 import contextlib
+import os
 import random
 import re
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -604,6 +606,30 @@ def test_a_standby_is_promoted_that_lacks_the_last_commits():
         for number in range(6):
             change_something(second, f"s{number}")
             mail.sees("alias", "one@a.example", f"OK ns{number}@x")
+        mail.is_right(EVERYTHING)
+
+
+def test_a_crash_loses_a_commit_that_was_seen():
+    """PostgreSQL: without synchronous_commit, and while others, whose changes have higher numbers, are kept."""
+    with own_server("pgsql") as database, contextlib.ExitStack() as stack:
+        database.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        database.execute("SELECT pg_reload_conf()")
+        mail, session = Mail(stack, database.tabled_source()), stack.enter_context(Session(database))
+        process = int(database.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'tabled' LIMIT 1"))
+        mail.know("alias", "one@a.example")
+        session.run("SET synchronous_commit = off")
+        session.run("BEGIN")
+        session.run("UPDATE alias SET goto = 'lost@x' WHERE address = 'one@a.example'")
+        database.execute("UPDATE alias SET goto = 'stays@x' WHERE address = 'two@a.example'")
+        mail.sees("alias", "two@a.example", "OK stays@x")
+        session.run("COMMIT")
+        mail.sees("alias", "one@a.example", "OK lost@x")
+        mail.know("alias", "one@a.example")
+        os.kill(process, signal.SIGKILL)
+        wait(database.is_ready, lambda: "it does not come back", PATIENCE)
+        assert database.execute("SELECT goto FROM alias WHERE address IN ('one@a.example', 'two@a.example') ORDER BY address") == (
+            "1@x\nstays@x\n")
+        mail.sees("alias", "one@a.example", "OK 1@x")
         mail.is_right(EVERYTHING)
 
 
