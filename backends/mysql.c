@@ -41,13 +41,23 @@ struct known {
 	uint64_t since; /* ms */
 };
 
-enum step { STEP_QUERY, STEP_ROW, STEP_NEXT, STEP_PREPARE, STEP_FORGET };
+enum step {
+	STEP_ROLE,
+	STEP_ROLE_RESULT,
+	STEP_QUERY,
+	STEP_ROW,
+	STEP_NEXT,
+	STEP_PREPARE,
+	STEP_FORGET,
+};
 
 struct mysql_conn {
 	MYSQL *db;
 	int fd;           /* a duplicate: the library closes its own when it likes */
 	struct buf known; /* a struct known for each statement */
 	struct transaction_state transaction;
+	enum server_role role; /* that it has to have … */
+	uint64_t role_at;      /* ms; … and had when that was looked at */
 
 	struct batch *batch; /* the one that runs; the rest is about it */
 	struct batch part;   /* those of its questions that are asked just now */
@@ -77,10 +87,14 @@ static int call(struct mysql_conn *conn)
 	bool begins = !conn->wait;
 
 	switch (conn->step) {
+	case STEP_ROLE:
 	case STEP_QUERY:
 		return begins ? mysql_real_query_start(
 					&conn->failed, conn->db, conn->sql.data, conn->sql.size)
 			      : mysql_real_query_cont(&conn->failed, conn->db, ready);
+	case STEP_ROLE_RESULT:
+		return begins ? mysql_store_result_start(&conn->result, conn->db)
+			      : mysql_store_result_cont(&conn->result, conn->db, ready);
 	case STEP_ROW:
 		return begins ? mysql_fetch_row_start(&conn->row, conn->result)
 			      : mysql_fetch_row_cont(&conn->row, conn->result, ready);
@@ -395,9 +409,67 @@ static bool after_forget(struct mysql_conn *conn)
 	return end(conn, DONE);
 }
 
+/* The role. */
+
+/* A primary may be made read-only, and another one take its place, while its connections last. */
+static bool is_role_due(const struct mysql_conn *conn)
+{
+	return conn->role != ROLE_ANY && !conn->transaction.is_open &&
+	       clock_ms() >= conn->role_at + SERVER_ROLE_MS;
+}
+
+static bool ask_role(struct mysql_conn *conn)
+{
+	conn->part = *conn->batch;
+	conn->part.count = 1;
+	buf_clear(&conn->sql);
+	buf_add_string(&conn->sql, MYSQL_ASK_ROLE);
+	conn->step = STEP_ROLE;
+	return true;
+}
+
+/* Whatever it is, nothing of the batch was asked. */
+static bool fail_role(struct mysql_conn *conn)
+{
+	struct error why;
+
+	explain(&why, mysql_error(conn->db), mysql_errno(conn->db));
+	return fail_with(conn, FAULT_REFUSED, why.text);
+}
+
+static bool after_role(struct mysql_conn *conn)
+{
+	conn->step = STEP_ROLE_RESULT;
+	return !conn->failed || fail_role(conn);
+}
+
+static bool begin_batch(struct mysql_conn *conn)
+{
+	return conn->batch->only_check ? begin_check(conn) : ask_from(conn, conn->batch->questions);
+}
+
+static bool after_role_result(struct mysql_conn *conn)
+{
+	MYSQL_ROW row = conn->result ? mysql_fetch_row(conn->result) : NULL;
+	struct error why;
+	int checked;
+
+	if (!row || !row[0])
+		return fail_role(conn);
+	checked = mysql_check_role(conn->role, row[0], &why);
+	mysql_free_result(conn->result);
+	conn->result = NULL;
+	conn->role_at = clock_ms();
+	return checked < 0 ? fail_with(conn, FAULT_REFUSED, why.text) : begin_batch(conn);
+}
+
 static bool after(struct mysql_conn *conn)
 {
 	switch (conn->step) {
+	case STEP_ROLE:
+		return after_role(conn);
+	case STEP_ROLE_RESULT:
+		return after_role_result(conn);
 	case STEP_QUERY:
 	case STEP_NEXT:
 		return after_query(conn);
@@ -436,7 +508,7 @@ static enum progress conn_start(void *opaque, struct batch *batch)
 	if (!transaction_allows(&conn->transaction, batch))
 		return DONE;
 	conn->batch = batch;
-	begun = batch->only_check ? begin_check(conn) : ask_from(conn, batch->questions);
+	begun = is_role_due(conn) ? ask_role(conn) : begin_batch(conn);
 	if (begun)
 		return go_on(conn);
 	conn->batch = NULL;
@@ -470,6 +542,8 @@ static int conn_open(
 	conn->fd = -1;
 	if (mysql_connect_to(config, server, &conn->db, why) < 0)
 		return -1;
+	conn->role = (enum server_role)server->settings->role;
+	conn->role_at = clock_ms();
 	conn->fd = fcntl(mysql_get_socket(conn->db), F_DUPFD_CLOEXEC, 0);
 	return conn->fd < 0 ? error_set(why, "%s", strerror(errno)) : 0;
 }

@@ -386,21 +386,26 @@ static int set_time_limit(struct login *login)
 	return error && error != ER_UNKNOWN_SYSTEM_VARIABLE ? explain(login) : 0;
 }
 
+int mysql_check_role(enum server_role role, const char *value, struct error *why)
+{
+	bool is_primary = strcmp(value, "0") == 0 || strcmp(value, "OFF") == 0;
+
+	if (is_primary == (role == ROLE_PRIMARY))
+		return 0;
+	return error_set(why, is_primary ? "role = standby, and the server is not read_only"
+					 : "role = primary, and the server is read_only");
+}
+
 static int check_role(struct login *login)
 {
 	enum server_role role = (enum server_role)login->server->settings->role;
 	char value[20] = "";
-	bool is_primary;
 
 	if (role == ROLE_ANY)
 		return 0;
-	if (ask(login, "SELECT @@global.read_only", value, sizeof(value)))
+	if (ask(login, MYSQL_ASK_ROLE, value, sizeof(value)))
 		return explain(login);
-	is_primary = strcmp(value, "0") == 0 || strcmp(value, "OFF") == 0;
-	if (is_primary == (role == ROLE_PRIMARY))
-		return 0;
-	return error_set(login->why, is_primary ? "role = standby, and the server is not read_only"
-						: "role = primary, and the server is read_only");
+	return mysql_check_role(role, value, login->why);
 }
 
 /*

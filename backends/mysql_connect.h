@@ -22,4 +22,10 @@ extern const struct setting mysql_settings[];
 int mysql_connect_to(const struct mysql_config *config, const struct server *server, MYSQL **ret_db,
 	struct error *why);
 
+/* Asks for one value, by which the next one tells. */
+#define MYSQL_ASK_ROLE "SELECT @@global.read_only"
+
+/* Is it a server of that role? Returns -1 with `why` if not. */
+int mysql_check_role(enum server_role role, const char *value, struct error *why);
+
 #endif

@@ -261,7 +261,8 @@ static const struct {
 	{1045, 1045, FAULT_CONNECTION}, {1129, 1130, FAULT_CONNECTION}, {1698, 1698, FAULT_CONNECTION},
 	{1820, 1820, FAULT_CONNECTION}, /* not allowed in */
 	{1040, 1040, FAULT_CONNECTION}, {1203, 1203, FAULT_CONNECTION}, {1226, 1226, FAULT_CONNECTION},
-	{1047, 1047, FAULT_CONNECTION}, /* a node of Galera is not ready */
+	{1047, 1047, FAULT_REFUSED},    /* a node of Galera is not ready, and takes nothing */
+	{1180, 1180, FAULT_CONNECTION}, /* it failed while it was committed: nobody knows */
 	{1053, 1053, FAULT_CONNECTION}, {1077, 1080, FAULT_CONNECTION}, {3032, 3032, FAULT_CONNECTION},
 	{1152, 1161, FAULT_CONNECTION}, {1184, 1184, FAULT_CONNECTION}, /* network */
 	{1290, 1290, FAULT_REFUSED}, {1836, 1836, FAULT_REFUSED}, /* no longer the primary */

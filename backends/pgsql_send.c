@@ -39,15 +39,18 @@ static bool send_prepare(struct pgsql_conn *conn, struct pgsql_sql *sql, const c
 
 /*
  * LISTEN, for one. A pooler would take it, and let nothing be heard: it gives each transaction
- * another connection, and to each of its clients a process number that is none of the server's.
+ * another connection, and to each of its clients a process number that is none of the server's. A
+ * standby says that it is read-only, as if it had been asked to write.
  */
 static bool send_command(struct pgsql_conn *conn)
 {
 	const char *command = conn->batch->questions[0].statement->text;
-	char guard[200];
+	char guard[300];
 
 	snprintf(guard, sizeof(guard),
-		"SELECT CASE pg_backend_pid() WHEN %d THEN 0 ELSE "
+		"SELECT CASE WHEN pg_is_in_recovery() THEN "
+		"('LISTEN hears nothing on a standby: ' || pg_is_in_recovery())::int "
+		"WHEN pg_backend_pid() <> %d THEN "
 		"('LISTEN hears nothing through a pooler, as process ' || pg_backend_pid())::int "
 		"END",
 		PQbackendPID(conn->db));

@@ -151,7 +151,8 @@ struct backend {
 	 * looked at whenever a batch or advance() is DONE. May be NULL: this one never rings.
 	 *
 	 * It rings where it was asked to, by the command "LISTEN name", for the life of the
-	 * connection. Through a pooler nobody would hear anything: there that is BROKEN.
+	 * connection. Through a pooler or on a standby nobody would hear anything: there that is
+	 * BROKEN.
 	 */
 	bool (*rang)(void *conn);
 

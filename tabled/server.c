@@ -22,7 +22,8 @@ const struct setting server_setting_table[] = {
 	{.name = "role", .type = SETTING_CHOICE, .offset = FIELD(role), .fallback = "any",
 	 .choices = "any|primary|standby",
 	 .help = "Only hosts of this role are asked: primary, one that takes writes; standby, one that is read-only. "
-		 "Lookups are as well served by either."},
+		 "Lookups are as well served by either. MariaDB and MySQL, which may change it while they run, are asked "
+		 "for it every two seconds."},
 	{.name = "dbname", .type = SETTING_TEXT, .offset = FIELD(dbname), .help = "The database on the server."},
 	{.name = "user", .type = SETTING_TEXT, .offset = FIELD(user), .help = "The user of the database."},
 	{.name = "password", .type = SETTING_SECRET, .offset = FIELD(password),

@@ -9,6 +9,11 @@
 
 enum server_tls { TLS_AUTO, TLS_OFF, TLS_REQUIRE, TLS_VERIFY_CA, TLS_VERIFY_FULL };
 enum server_role { ROLE_ANY, ROLE_PRIMARY, ROLE_STANDBY };
+/*
+ * A driver looks so often (ms) whether the server still has its role, if that can change while
+ * connections last. So behind a change of roles no more is asked of the wrong server after it.
+ */
+enum { SERVER_ROLE_MS = 2000 };
 enum server_order { ORDER_RANDOM, ORDER_FIRST, ORDER_NEAREST };
 
 /* The options of every database server, whatever its driver. */

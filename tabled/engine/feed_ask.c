@@ -136,16 +136,18 @@ void feed_sql_links(const struct dialect *dialect, struct buf *out)
 
 /*
  * The third column has also to tell one start of a server from another, since what was committed
- * last may be lost with the first, or on its way to another host: uuid_short() begins with the
+ * last may be lost with the first, or on its way to another host. PostgreSQL may crash and recover
+ * while the postmaster lives, but its statistics don't outlive that; uuid_short() begins with the
  * server's number and the second of its start.
  */
 const char *feed_ask_tables(const struct dialect *dialect)
 {
 	if (sql_is_postgresql(dialect))
-		return "SELECT f.changed_table, f.key_column, pg_postmaster_start_time() || "
-		       "(SELECT "
-		       "string_agg(concat(' ', a.oid, '.', a.xmin), '' ORDER BY a.oid) "
-		       "FROM pg_trigger AS a WHERE a.tgname = t.tgname) "
+		return "SELECT f.changed_table, f.key_column, concat_ws(' ', "
+		       "pg_postmaster_start_time(), "
+		       "(SELECT stats_reset FROM pg_stat_bgwriter), (SELECT "
+		       "string_agg(concat(a.oid, '.', a.xmin), ' ' ORDER BY a.oid) "
+		       "FROM pg_trigger AS a WHERE a.tgname = t.tgname)) "
 		       "FROM tabled_feed AS f "
 		       "JOIN pg_trigger AS t ON t.tgname = 'tabled_' || f.changed_table AND "
 		       "t.tgenabled IN ('O', 'A') "
@@ -177,12 +179,14 @@ const char *feed_ask_tables(const struct dialect *dialect)
 
 #define OLDEST "FROM (SELECT id, changed_at FROM tabled_change ORDER BY id LIMIT 10000) AS oldest "
 
+/* A standby takes no writes; and one that did would no longer be what its primary thinks it is. */
 const char *feed_ask_old(const struct dialect *dialect)
 {
 	if (sql_is_postgresql(dialect))
 		return "SELECT max(id) " OLDEST
 		       "WHERE changed_at < clock_timestamp() - interval '1 hour' "
-		       "AND id < (SELECT max(id) FROM tabled_change)";
+		       "AND id < (SELECT max(id) FROM tabled_change) AND NOT pg_is_in_recovery()";
 	return "SELECT max(id) " OLDEST "WHERE changed_at < CURRENT_TIMESTAMP - INTERVAL 1 HOUR "
-	       "AND id < (SELECT max(id) FROM tabled_change)";
+	       "AND id < (SELECT max(id) FROM tabled_change) "
+	       "AND CAST(@@global.read_only AS CHAR) IN ('0', 'OFF')";
 }

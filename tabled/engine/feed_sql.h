@@ -84,7 +84,7 @@ const char *feed_ask_tables(const struct dialect *dialect);
 
 /*
  * The highest number that may be trimmed, or NULL: rows of more than an hour ago, 10,000 at
- * most. On servers only; SQLite's triggers trim by themselves.
+ * most. On servers only, and not on standbys; SQLite's triggers trim by themselves.
  */
 const char *feed_ask_old(const struct dialect *dialect);
 

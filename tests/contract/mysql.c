@@ -50,6 +50,16 @@ static void run(const char *sql)
 	mysql_close(db);
 }
 
+void mysql_run_as_root(const char *sql)
+{
+	MYSQL *db = mysql_init(NULL);
+
+	must(db, mysql_real_connect(
+			 db, NULL, "root", NULL, NULL, 0, contract_server_facts.socket, 0) != NULL);
+	execute(db, sql);
+	mysql_close(db);
+}
+
 static void insert(MYSQL *db, const struct contract_row *row)
 {
 	MYSQL_STMT *statement = mysql_stmt_init(db);

@@ -6,4 +6,7 @@
 
 void mysql_add_cases(TCase *tcase);
 
+/* Runs a statement as root, who comes by the socket. */
+void mysql_run_as_root(const char *sql);
+
 #endif

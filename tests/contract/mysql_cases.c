@@ -178,6 +178,27 @@ START_TEST(roles)
 }
 END_TEST
 
+/* A connection outlives its server's role, but not for long. */
+START_TEST(a_role_that_is_lost)
+{
+	const struct query *query;
+
+	close_place();
+	place.settings.role = ROLE_PRIMARY;
+	open_place();
+	query = add_query(tested->queries.value);
+	assert_value(query, "one", "1");
+	poll(NULL, 0, SERVER_ROLE_MS);
+	assert_value(query, "one", "1");
+	mysql_run_as_root("SET GLOBAL read_only = 1");
+	poll(NULL, 0, SERVER_ROLE_MS);
+	ask_bytes(query, slice_str("one"));
+	mysql_run_as_root("SET GLOBAL read_only = 0");
+	ck_assert_int_eq(place.progress, LOST);
+	assert_contains(place.why.text, "role = primary");
+}
+END_TEST
+
 /* An option file asks for TLS where nothing else does, and is no way around it. */
 START_TEST(tls_and_options)
 {
@@ -583,6 +604,7 @@ void mysql_add_cases(TCase *tcase)
 	tcase_add_test(tcase, sessions);
 	tcase_add_test(tcase, time_limit);
 	tcase_add_test(tcase, roles);
+	tcase_add_test(tcase, a_role_that_is_lost);
 	tcase_add_test(tcase, closed_half_way);
 	tcase_add_test(tcase, a_check_that_gets_no_answer);
 	tcase_add_test(tcase, queries_that_are_numbered);

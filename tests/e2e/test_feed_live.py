@@ -7,8 +7,10 @@ Each shipped map NAME has a twin NAME_now, which keeps nothing: so its answer is
 """
 
 import contextlib
+import os
 import random
 import re
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -604,6 +606,72 @@ def test_a_standby_is_promoted_that_lacks_the_last_commits():
         for number in range(6):
             change_something(second, f"s{number}")
             mail.sees("alias", "one@a.example", f"OK ns{number}@x")
+        mail.is_right(EVERYTHING)
+
+
+def test_a_crash_loses_a_commit_that_was_seen():
+    """PostgreSQL: without synchronous_commit, and while others, whose changes have higher numbers, are kept."""
+    with own_server("pgsql") as database, contextlib.ExitStack() as stack:
+        database.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        database.execute("SELECT pg_reload_conf()")
+        mail, session = Mail(stack, database.tabled_source()), stack.enter_context(Session(database))
+        process = int(database.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'tabled' LIMIT 1"))
+        mail.know("alias", "one@a.example")
+        session.run("SET synchronous_commit = off")
+        session.run("BEGIN")
+        session.run("UPDATE alias SET goto = 'lost@x' WHERE address = 'one@a.example'")
+        database.execute("UPDATE alias SET goto = 'stays@x' WHERE address = 'two@a.example'")
+        mail.sees("alias", "two@a.example", "OK stays@x")
+        session.run("COMMIT")
+        mail.sees("alias", "one@a.example", "OK lost@x")
+        mail.know("alias", "one@a.example")
+        os.kill(process, signal.SIGKILL)
+        wait(database.is_ready, lambda: "it does not come back", PATIENCE)
+        assert database.execute("SELECT goto FROM alias WHERE address IN ('one@a.example', 'two@a.example') ORDER BY address") == (
+            "1@x\nstays@x\n")
+        mail.sees("alias", "one@a.example", "OK 1@x")
+        mail.is_right(EVERYTHING)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_standby_alone(kind):
+    """A replica of the mail server's own: it tells of changes as they arrive, and nothing is written to it."""
+    with own_server(kind) as first, contextlib.ExitStack() as stack:
+        second = first.make_standby() if kind == "pgsql" else first.make_replica()
+        stack.push(second)
+        first.execute("UPDATE tabled_change SET changed_at = '2020-01-01'")
+        second.wait_for_replay(first)
+        if kind == "mysql":  # read_only does not bind him
+            second.execute("SET sql_log_bin = 0; GRANT ALL ON *.* TO tabled@'127.0.0.1'")
+        mail = Mail(stack, second.tabled_source())
+        for number in range(5):
+            mail.know("alias", "one@a.example")
+            mail.know("alias", "two@a.example")
+            change_something(first, number)
+            mail.sees("alias", "one@a.example", f"OK n{number}@x")
+            assert mail.is_kept("alias", "two@a.example")
+        counts = [server.execute("SELECT count(*) FROM tabled_change") for server in (first, second)]
+        assert counts[0] == counts[1]
+        assert "a connection was lost" not in mail.daemon.log()
+
+
+def test_a_primary_is_made_a_replica():
+    """MariaDB: by hand, so that no connection ends; nor is anything copied to it from then on."""
+    with own_server("mysql") as first, contextlib.ExitStack() as stack:
+        second = first.make_replica()
+        stack.push(second)
+        source = (f'mysql mail {{ hosts = {{"{first.host}:{first.port}", "{second.host}:{second.port}"}}  role = primary '
+                  f'dbname = {first.dbname}  user = {first.user}  password = "{PASSWORD}" }}\n')
+        mail = Mail(stack, source)
+        for question in EVERYTHING:
+            mail.know(*question)
+        first.execute("SET GLOBAL read_only = 1")
+        second.wait_for_replay(first)
+        second.promote()
+        for number in range(6):
+            change_something(second, number)
+            mail.sees("alias", "one@a.example", f"OK n{number}@x")
+        mail.wait_for_state("healthy")
         mail.is_right(EVERYTHING)
 
 
