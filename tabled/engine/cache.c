@@ -140,8 +140,7 @@ static struct freshness_answer answer_of(const struct record *record)
 
 /* Finds the answer that is kept and how good it is. One that was purged goes. */
 static struct record *find_record(struct cache *cache, struct cache_shard *shard,
-	const struct cache_question *question, uint64_t hash, uint64_t now,
-	enum freshness *ret_freshness)
+	struct cache_question *question, uint64_t hash, uint64_t now, enum freshness *ret_freshness)
 {
 	struct record *record =
 		shard_find(&shard->shard, hash, question->space->number, question->form);
@@ -158,6 +157,7 @@ static struct record *find_record(struct cache *cache, struct cache_shard *shard
 	facts = cache_facts(question->space, record->order);
 	answer = answer_of(record);
 	*ret_freshness = freshness_of(&answer, question->rule, &facts, now);
+	question->ret_stale = *ret_freshness == STALE || (*ret_freshness == GRACE && facts.failing);
 	return record;
 }
 

@@ -124,6 +124,7 @@ struct cache_question {
 	struct buf *ret_text; /* is cleared and filled */
 	uint64_t ret_age;     /* ms */
 	bool ret_old;         /* it is in its grace, or stale */
+	bool ret_stale;       /* … and is given since its source does not answer */
 	bool ret_refresh;     /* ask the flight all the same: nobody does so yet */
 };
 

@@ -186,6 +186,57 @@ static int compile_members(struct compiler *compiler, struct map *map, size_t at
 	return 0;
 }
 
+/* Domains are asked for as they are, by one form. */
+static int add_rejecting(struct compiler *compiler, struct map *map, size_t at)
+{
+	const struct map *domains = &compiler->catalog->maps[at];
+
+	if (domains->rule.forms || domains == map)
+		return error_option(compiler->why, "rejects_in",
+			"rejects_in: \"%s\" is no map of plain domains, such as "
+			"virtual_mailbox_domains",
+			compiler->maps[at].name);
+	map->rejecting = memory_resize(map->rejecting,
+		(map->rejecting_count + domains->table_count) * sizeof(*map->rejecting));
+	for (size_t i = 0; i < domains->table_count; i++)
+		map->rejecting[map->rejecting_count++] = (struct map_table){domains, i};
+	return 0;
+}
+
+/* What is not said: the map that Postfix's own rule speaks of. */
+static int add_rejecting_by_rule(struct compiler *compiler, struct map *map)
+{
+	const char *name = map->parameter->rejects_in;
+
+	for (size_t i = 0; name && i < compiler->catalog->map_count; i++)
+		if (strcmp(compiler->catalog->maps[i].parameter->name, name) == 0)
+			return add_rejecting(compiler, map, i);
+	return 0;
+}
+
+/* Once all maps have their tables. */
+static int compile_rejecting(struct compiler *compiler, size_t at)
+{
+	const struct map_settings *settings = compiler->maps[at].settings;
+	struct map *map = &compiler->catalog->maps[at];
+
+	if (!settings->rejects_in.count)
+		return settings->stale_negative == CHOICE_YES
+			       ? 0
+			       : add_rejecting_by_rule(compiler, map);
+	for (size_t i = 0; i < settings->rejects_in.count; i++) {
+		const char *name = settings->rejects_in.items[i];
+		ptrdiff_t domains = find_map(compiler, name);
+
+		if (domains < 0)
+			return error_option(compiler->why, "rejects_in",
+				"rejects_in: there is no map \"%s\"", name);
+		if (add_rejecting(compiler, map, (size_t)domains) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int compile_map(struct compiler *compiler, size_t at)
 {
 	struct map *map = &compiler->catalog->maps[at];
@@ -219,6 +270,11 @@ static int compile_maps(struct compiler *compiler, const void **ret_culprit)
 	for (size_t i = 0; i < compiler->catalog->map_count; i++) {
 		*ret_culprit = compiler->maps[i].settings;
 		if (compile_map(compiler, i) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < compiler->catalog->map_count; i++) {
+		*ret_culprit = compiler->maps[i].settings;
+		if (compile_rejecting(compiler, i) < 0)
 			return -1;
 	}
 	return 0;

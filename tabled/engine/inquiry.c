@@ -53,6 +53,7 @@ static void take_hit(struct inquiry *inquiry, const struct cache_question *quest
 	inquiry->status = question->ret_status;
 	inquiry->is_kept = true;
 	inquiry->old = question->ret_old;
+	inquiry->stale = question->ret_stale;
 	inquiry->age = question->ret_age;
 }
 
@@ -131,7 +132,7 @@ void inquiry_begin(struct inquiry *inquiry, uint64_t now)
 {
 	struct cache_question question = question_of(inquiry);
 
-	inquiry->is_kept = inquiry->old = false;
+	inquiry->is_kept = inquiry->old = inquiry->stale = false;
 	if (question.rule->kept && cache_get(inquiry->engine->cache, &question, now))
 		inquiry_hit(inquiry, &question, now);
 	else

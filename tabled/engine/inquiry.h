@@ -24,6 +24,7 @@ struct inquiry {
 	enum status status;
 	struct buf text;   /* owned. FOUND: the result; else the reason, if there is one to tell */
 	bool is_kept, old; /* it comes from the cache; and is past its time there */
+	bool stale;        /* … and is given since the source does not answer */
 	uint64_t age;      /* ms, of what comes from the cache */
 
 	struct inquiry *prev, *next;

@@ -74,6 +74,11 @@ const struct setting map_setting_table[] = {
 	 .help = "Whether \"not found\" may be given so, too, if it was sure when the source was last reached. auto: no "
 		 "where Postfix then rejects a recipient or a domain, which is \"try later\" instead; yes for rewriting, "
 		 "routing, copies and access. It is asked of the map that Postfix names."},
+	{.name = "rejects_in", .type = SETTING_LIST, .offset = FIELD(rejects_in),
+	 .help = "Maps of domains in which \"not found\" rejects an address all the same: for those a \"not found\" that is "
+		 "not sure any more is \"try later\", whatever stale_negative says. They are asked for the domain of each "
+		 "address that is not found, so that it is known when the source is away. Default: for "
+		 "virtual_alias_maps the map that serves virtual_alias_domains, unless stale_negative = yes."},
 	{.name = "cache", .type = SETTING_CHOICE, .offset = FIELD(cache), .fallback = "auto", .choices = "auto|no|yes",
 	 .help = "Whether answers are kept at all. auto: yes, but not where they are passwords or keys."},
 	{0}
@@ -302,6 +307,7 @@ void map_finish(struct map *map)
 {
 	free(map->tables);
 	free(map->rules);
+	free(map->rejecting);
 }
 
 /* One value by the result format. Returns whether it counts (postfix: db_common_expand). */

@@ -30,6 +30,7 @@ struct map_settings {
 	int64_t clock_ttl;         /* … but so long (ms), if the query asks for the time */
 	int64_t grace, stale_ttl;  /* ms */
 	int cache, stale_negative; /* auto, yes or no */
+	struct text_list rejects_in;
 };
 
 extern const struct setting map_setting_table[];
@@ -77,6 +78,14 @@ bool table_is_secret(const struct table *table);
 /* Whether the table is to be asked for a key at all, or has nothing by Postfix's rules. */
 bool table_wants(const struct table *table, struct slice key);
 
+struct map;
+
+/* One of a map's tables. */
+struct map_table {
+	const struct map *map;
+	size_t at;
+};
+
 struct map {
 	const char *name; /* borrowed from the configuration */
 	size_t index;     /* in the catalog: for counters */
@@ -85,7 +94,9 @@ struct map {
 	const struct table *
 		*tables; /* owned array of borrowed tables, in the order they are asked */
 	size_t table_count;
-	struct freshness_rule *rules;        /* owned; one for each of the tables */
+	struct freshness_rule *rules; /* owned; one for each of the tables */
+	struct map_table *rejecting;  /* owned; those of domains in which "not found" rejects */
+	size_t rejecting_count;
 	const struct map_settings *settings; /* borrowed from the configuration */
 };
 

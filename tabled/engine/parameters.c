@@ -63,6 +63,7 @@ static const struct plan_parameter parameters[] = {
 		.caution = MAILBOX_CAUTION},
 	/* Rewriting: cleanup/cleanup_map1n.c, cleanup_map11.c, smtp/smtp_map11.c */
 	{.name = "virtual_alias_maps",
+		.rejects_in = "virtual_alias_domains",
 		.forms = ADDRESS_FORMS,
 		.result = RESULT_ADDRESSES,
 		.propagates = true},

@@ -55,9 +55,10 @@ struct plan_parameter {
 	enum plan_parents parents;
 	enum plan_fold fold;
 	enum plan_result result;
-	bool propagates; /* is in the default of propagate_unmatched_extensions */
-	bool rejects;    /* for "not found" it rejects a recipient or a domain */
-	bool secret;     /* results are passwords or keys */
+	bool propagates;        /* is in the default of propagate_unmatched_extensions */
+	bool rejects;           /* for "not found" it rejects a recipient or a domain */
+	const char *rejects_in; /* … only in domains of this parameter; NULL: in none */
+	bool secret;            /* results are passwords or keys */
 	const char
 		*refusal; /* why Postfix takes no socketmap here, and what to do; NULL: it does */
 	const char *caution; /* the same for a part of its programs; NULL: none */

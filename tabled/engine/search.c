@@ -13,11 +13,13 @@
 /* Inquiries of one lookup that are out at a time. No usual key has more forms and tables. */
 enum { STEPS_MAX = 32 };
 
-/* One form of the key, asked of one table. */
+/* One form of the key, asked of one table; or the key's domain, asked of those of map->rejecting.
+ */
 struct step {
 	struct inquiry inquiry; /* the first, so that the answer finds its step */
 	struct search *search;
-	size_t form;   /* its number in the plan */
+	size_t form; /* its number in the plan; not of a domain */
+	bool is_domain;
 	bool wanted;   /* the table is asked for this form at all */
 	bool answered; /* the inquiry has its status */
 };
@@ -34,6 +36,7 @@ struct search {
 	size_t first;                  /* the number of the step that steps[0] is now */
 	size_t sent, judged;           /* steps, of all forms and tables */
 	size_t outstanding;            /* inquiries without an answer */
+	bool stale; /* one that was judged is "not found" though nobody knows whether it still is */
 	struct error why;
 	bool running; /* inside search_run(): an answer must not start another one */
 	bool over;    /* the client has its reply */
@@ -78,7 +81,7 @@ static struct search *search_take(struct engine *engine)
 	}
 	search->engine = engine;
 	search->first = search->sent = search->judged = search->outstanding = 0;
-	search->over = false;
+	search->over = search->stale = false;
 	engine->pending++;
 	return search;
 }
@@ -133,9 +136,39 @@ static void search_reply(struct search *search, enum status status, struct slice
 
 static void search_run(struct search *search, uint64_t now);
 
-static size_t step_count(const struct search *search)
+/* Of the key's forms. */
+static size_t form_steps(const struct search *search)
 {
 	return search->plan.count * search->map->table_count;
+}
+
+/* The domain of the key, folded; empty if it has none. */
+static struct slice search_domain(const struct search *search)
+{
+	struct slice key = search->plan.forms[0].key;
+	ptrdiff_t at = (ptrdiff_t)key.size;
+
+	while (at > 0 && key.data[at - 1] != '@')
+		at--;
+	return at ? slice_of(key.data + at, key.size - (size_t)at) : slice_of(NULL, 0);
+}
+
+/* All that is known by now. The domain is asked even if nobody doubts: so it is kept for later. */
+static size_t step_count(const struct search *search)
+{
+	bool has_domain =
+		search->map->rejecting_count && search->plan.is_whole && search_domain(search).size;
+
+	return form_steps(search) + (has_domain ? search->map->rejecting_count : 0);
+}
+
+/* Whose table the step with this number asks. */
+static struct map_table step_target(const struct search *search, size_t at)
+{
+	size_t forms = form_steps(search);
+
+	return at < forms ? (struct map_table){search->map, at % search->map->table_count}
+			  : search->map->rejecting[at - forms];
 }
 
 static const struct key_form *step_form(const struct step *step)
@@ -177,7 +210,7 @@ static void step_answered(struct inquiry *inquiry, uint64_t now)
 static void step_ask(struct step *step, uint64_t now)
 {
 	struct search *search = step->search;
-	const struct table *table = search->map->tables[step->inquiry.at];
+	const struct table *table = step->inquiry.map->tables[step->inquiry.at];
 	const struct source_config *source = &search->engine->catalog->sources[table->source];
 
 	step->inquiry.deadline = search->started + (uint64_t)source->settings->query_timeout;
@@ -189,6 +222,7 @@ static void step_ask(struct step *step, uint64_t now)
 static void search_send(struct search *search, uint64_t now)
 {
 	size_t at = search->sent++, slot;
+	struct map_table target = step_target(search, at);
 	struct step *step;
 
 	if (search->judged == at)
@@ -199,12 +233,13 @@ static void search_send(struct search *search, uint64_t now)
 	step = search->steps[slot];
 	step->search = search;
 	step->inquiry.engine = search->engine;
-	step->inquiry.map = search->map;
-	step->inquiry.at = at % search->map->table_count;
-	step->form = at / search->map->table_count;
-	step->inquiry.form = step_form(step)->key;
+	step->inquiry.map = target.map;
+	step->inquiry.at = target.at;
+	step->is_domain = at >= form_steps(search);
+	step->form = step->is_domain ? 0 : at / search->map->table_count;
+	step->inquiry.form = step->is_domain ? search_domain(search) : step_form(step)->key;
 	step->inquiry.done = step_answered;
-	step->wanted = table_wants(search->map->tables[step->inquiry.at], step->inquiry.form);
+	step->wanted = table_wants(target.map->tables[target.at], step->inquiry.form);
 	step->answered = !step->wanted;
 	if (step->wanted)
 		step_ask(step, now);
@@ -227,6 +262,20 @@ static void search_found(
 	search_reply(search, BROKEN, slice_str(search->why.text), now);
 }
 
+/* The key was not found. If that is not sure, it may not be said in these domains. */
+static void search_judge_domain(struct search *search, const struct step *step, uint64_t now)
+{
+	const struct inquiry *inquiry = &step->inquiry;
+
+	if (!search->stale || !step->wanted || inquiry->status == NOT_FOUND)
+		return;
+	if (inquiry->status == FOUND)
+		search_reply(search, TRY_LATER,
+			slice_str("it was not found before, and would be rejected"), now);
+	else
+		search_reply(search, inquiry->status, buf_slice(&inquiry->text), now);
+}
+
 /* Takes the oldest answer. It may end the search. */
 static void search_judge(struct search *search, uint64_t now)
 {
@@ -236,8 +285,14 @@ static void search_judge(struct search *search, uint64_t now)
 
 	if (search->trace)
 		trace_step(search, step);
-	if (!step->wanted || status == NOT_FOUND)
+	if (step->is_domain) {
+		search_judge_domain(search, step, now);
 		return;
+	}
+	if (!step->wanted || status == NOT_FOUND) {
+		search->stale |= step->wanted && step->inquiry.stale;
+		return;
+	}
 	if (status == FOUND)
 		search_found(search, step, step_form(step), now);
 	else /* what follows can't be known to be the right answer */
@@ -268,11 +323,13 @@ static void search_complete(struct search *search, uint64_t now)
 /* May more be asked? A server is asked ahead, anything else only if need be. */
 static bool may_ask(const struct search *search)
 {
-	const struct map *map = search->map;
+	struct map_table next = search->sent < step_count(search)
+					? step_target(search, search->sent)
+					: (struct map_table){search->map, 0};
 
 	return search->sent == search->judged ||
 	       (search->sent - search->first < STEPS_MAX &&
-		       map->tables[search->sent % map->table_count]->backend->is_server);
+		       next.map->tables[next.at]->backend->is_server);
 }
 
 static bool has_answer(const struct search *search)

@@ -375,24 +375,72 @@ def stale_answers(site):
     return sum(counters["stale"] for counters in json.loads(said.stdout)["maps"])
 
 
+def reconfigure(site, options=()):
+    site.server.write_conf("/etc/tabled/tabled.conf", mailserver.source_line(site.database), options)
+    assert site.server.tabledctl("/etc/tabled/tabled.conf", "reload").returncode == 0
+
+
+# How mail goes that was known before, by its recipient.
+KNOWN = {CAROL: [CAROL], "info@example.com": [ALICE], "list@example.com": [ALICE, BOB], "anybody@example.org": [ALICE],
+         "carol@example.net": [CAROL], "anybody@branch.example": ["branch anybody@branch.example"]}
+
+
 def test_mail_goes_on_without_database(site):
     """From and to whoever was known, with an option of tabled.conf; though no process of Postfix knows any more."""
-    how = {"source": site.source()}
-    site.server.write_conf("/etc/tabled/tabled.conf", mailserver.source_line(site.database), ["stale_negative"])
-    assert site.server.tabledctl("/etc/tabled/tabled.conf", "reload").returncode == 0
+    clients = {recipient: site.source() for recipient in KNOWN}
+    reconfigure(site, ["stale_negative"])
     for _ in range(2):
-        site.send([CAROL, "info@example.com"], [CAROL, ALICE], **how)
+        for recipient, places in KNOWN.items():
+            site.send(recipient, places, source=clients[recipient])
+        site.send_on_machine("root", [ALICE])
+        site.send_on_machine(STRANGER, [f"elsewhere {STRANGER}"])
     site.settle()
     with away(site.database):
         site.server.machine.run("postfix", "reload")
         time.sleep(3)  # the feed's word holds for two seconds
-        for _ in range(5):
-            site.send([CAROL, "info@example.com"], [CAROL, ALICE], **how)
+        for recipient, places in KNOWN.items():
+            site.send(recipient, places, source=clients[recipient])
+        site.send_on_machine("root", [ALICE])
+        site.send_on_machine(STRANGER, [f"elsewhere {STRANGER}"])
         site.settle()
         assert stale_answers(site), "all was fresh: this showed nothing"
-        assert site.verdict(bulk(BULK - 1), **how).startswith("451"), "nobody had asked for it before"
-    site.server.write_conf("/etc/tabled/tabled.conf", mailserver.source_line(site.database))
-    assert site.server.tabledctl("/etc/tabled/tabled.conf", "reload").returncode == 0
+        assert site.verdict(bulk(BULK - 1), source=clients[CAROL]).startswith("451"), "nobody had asked for it before"
+    reconfigure(site)
+
+
+def local_mail(site):
+    """How often pickup has tried to bring a message into the queue."""
+    return site.server.log().count(" uid=0 from=<root>")
+
+
+@pytest.mark.parametrize("options", [(), ("stale_negative",)], ids=["shipped", "stale_negative"])
+def test_unknown_before_and_made_meanwhile(site, options):
+    """Who was not there when the database was last asked is not refused, and what is sent to him does not bounce."""
+    name = f"late{len(options)}"
+    reconfigure(site, options)
+    unknown = {f"{user}@{domain}": site.source() for user in (name, f"{name}-alias")
+               for domain in ("example.com", "example.net")}
+    for recipient, client in unknown.items():
+        assert site.verdict(recipient, source=client).startswith("550")
+        # As if mail had been sent to it by a program on the machine itself, before.
+        site.server.tabledctl("/etc/tabled/tabled.conf", "get", "recipient_bcc_maps", recipient)
+    before = local_mail(site)
+    with away(site.database):
+        site.server.machine.run("postfix", "reload")
+        time.sleep(3)
+        for recipient, client in unknown.items():
+            assert site.verdict(recipient, sender="", source=client).startswith("451")
+            site.send_on_machine(recipient, [ALICE if "alias" in recipient else f"{name}@example.com"])
+        wait_until(lambda: local_mail(site) >= before + len(unknown), 20, lambda: "pickup does not look at the mail")
+        site.server.machine.run("postfix", "stop")  # so that nobody asks before the rows are there
+    mail.insert_rows(site.database, {"mailbox": [{"username": f"{name}@example.com"}],
+                                     "alias": [{"address": f"{name}-alias@example.com", "goto": ALICE}]})
+    site.server.machine.run("postfix", "start")
+    for recipient in unknown:
+        wait_until(lambda one=recipient: site.verdict(one).startswith("250"), 20, lambda: "it is still unknown")
+    site.server.drain()
+    site.settle()
+    reconfigure(site)
 
 
 def test_tabled_restarted(site):

@@ -47,6 +47,41 @@ START_TEST(maps_are_found_by_name)
 }
 END_TEST
 
+static void assert_rejecting(const char *name, const char *tables)
+{
+	const struct map *map = catalog_find(setup.catalog, slice_str(name));
+	struct buf names = {0};
+
+	for (size_t i = 0; i < map->rejecting_count; i++)
+		buf_add_format(
+			&names, "%s ", map->rejecting[i].map->tables[map->rejecting[i].at]->name);
+	assert_buf(&names, tables);
+	buf_finish(&names);
+}
+
+START_TEST(domains_in_which_not_found_rejects)
+{
+	setup_source(&setup, "one", &fake_backend, &fake);
+	setup_map(&setup, "a", "one", "a '%s'");
+	setup_map(&setup, "b", "one", "b '%s'");
+	setup_map(&setup, "virtual_alias_maps", "one", "c '%s'");
+	setup_map(&setup, "told", "one", "d '%s'");
+	setup_set(&setup, "serves", "virtual_alias_maps");
+	setup_set(&setup, "rejects_in", "both|a");
+	setup_map(&setup, "forbidden", "one", "e '%s'");
+	setup_set(&setup, "serves", "virtual_alias_maps");
+	setup_set(&setup, "stale_negative", "yes");
+	setup_map(&setup, "both", NULL, NULL);
+	setup_set(&setup, "maps", "a|b");
+	setup_set(&setup, "serves", "virtual_alias_domains");
+	ck_assert_msg(setup_compile(&setup), "%s", setup.why.text);
+	assert_rejecting("virtual_alias_maps", "a b ");
+	assert_rejecting("told", "a b a ");
+	assert_rejecting("forbidden", "");
+	assert_rejecting("a", "");
+}
+END_TEST
+
 START_TEST(statements_have_numbers_of_their_own)
 {
 	setup_source(&setup, "one", &fake_backend, &fake);
@@ -83,6 +118,11 @@ static const struct {
 	{"m", NULL, "a '%s'", NULL, NULL, "source", {"source is missing", "maps"}},
 	{"m", "mail", NULL, NULL, NULL, "query", {"query is missing", "'%s'"}},
 	{"m", NULL, NULL, NULL, NULL, "source", {"source is missing", ""}},
+	{"m", "mail", "a '%s'", "rejects_in", "godo", "rejects_in", {"no map \"godo\"", ""}},
+	{"m", "mail", "a '%s'", "rejects_in", "good|m", "rejects_in",
+		{"\"m\" is no map of plain domains", "virtual_mailbox_domains"}},
+	{"relay_domains", "mail", "a '%s'", "rejects_in", "relay_domains", "rejects_in",
+		{"\"relay_domains\" is no map of plain domains", ""}},
 	{"m", "mail", "a '%s'", "maps", "good", "maps", {"not both", ""}},
 	{"m", NULL, "a '%s'", "maps", "good", "maps", {"not both", ""}},
 	{"m", NULL, NULL, "maps", "godo", "maps", {"no map \"godo\"", ""}},
@@ -199,6 +239,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, maps_are_found_by_name);
+	tcase_add_test(tcase, domains_in_which_not_found_rejects);
 	tcase_add_test(tcase, statements_have_numbers_of_their_own);
 	tcase_add_test(tcase, nothing_is_enough);
 	tcase_add_loop_test(tcase, mistake, 0, sizeof(mistakes) / sizeof(mistakes[0]));

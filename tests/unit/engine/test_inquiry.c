@@ -330,6 +330,54 @@ START_TEST(stale_not_found)
 }
 END_TEST
 
+/* Three domains: one is in the map, one is not, and of one nobody knows. */
+static void start_rejecting(void)
+{
+	add_map("virtual_alias_maps", "mail", "a '%s'");
+	add_map("virtual_alias_domains", "mail", "b '%s'");
+	setup_set(&setup, "stale_negative", "yes");
+	start();
+	PLAY_ROWS({"in.ex", "in.ex"});
+	ask("virtual_alias_maps", "A+x@In.ex");
+	assert_answer(NOT_FOUND, "not found");
+	assert_buf(&fake.asked, "a+x@in.ex a@in.ex @in.ex in.ex ");
+	ask("virtual_alias_maps", "a@out.ex");
+	ask("virtual_alias_maps", "out.ex");
+	assert_answer(NOT_FOUND, "not found");
+	assert_buf(&fake.asked, "a@out.ex @out.ex out.ex out.ex ");
+}
+
+/* Where "not found" rejects, it is not given when it is stale: what the domain is was kept as well.
+ */
+START_TEST(stale_not_found_in_a_domain)
+{
+	start_rejecting();
+	pass(NEGATIVE + GRACE_FOR);
+	fake.failing_opens = 1000;
+	fake_play(&fake, {LOST, 0, "gone"});
+	ask("virtual_alias_maps", "A+x@In.ex");
+	assert_answer(TRY_LATER, "it was not found before, and would be rejected");
+	ask("virtual_alias_maps", "a@out.ex");
+	assert_answer(NOT_FOUND, "not found");
+	ask("virtual_alias_maps", "out.ex");
+	assert_answer(NOT_FOUND, "not found");
+	ask("virtual_alias_domains", "in.ex");
+	assert_answer(FOUND, "in.ex");
+	fake.failing_opens = 0;
+}
+END_TEST
+
+/* In its grace it is as good as ever. */
+START_TEST(not_found_in_a_domain_in_its_grace)
+{
+	start_rejecting();
+	pass(NEGATIVE);
+	ask("virtual_alias_maps", "A+x@In.ex");
+	assert_answer(NOT_FOUND, "not found");
+	assert_counts(0, 3, 3, 0, 6);
+}
+END_TEST
+
 /* In its grace an answer is given at once; the question leaves when all have their replies. */
 START_TEST(refreshed_behind)
 {
@@ -823,6 +871,8 @@ int main(void)
 	tcase_add_test(tcase, broken_is_said);
 	tcase_add_test(tcase, what_can_be_no_result_is_not_kept);
 	tcase_add_test(tcase, stale_not_found);
+	tcase_add_test(tcase, stale_not_found_in_a_domain);
+	tcase_add_test(tcase, not_found_in_a_domain_in_its_grace);
 	tcase_add_test(tcase, refreshed_behind);
 	tcase_add_test(tcase, refresh_fails);
 	tcase_add_test(tcase, joins_a_refresh);
