@@ -45,7 +45,7 @@ struct config {
 
 /*
  * Reads and checks a file. Returns NULL with `why`, "file:line: what is wrong and what would be
- * right". Mistakes that do no harm are logged as warnings.
+ * right". What may not be what was meant is logged as a warning.
  */
 struct config *config_read(const char *path, struct error *why);
 

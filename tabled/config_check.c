@@ -153,6 +153,19 @@ static int check_listeners(const struct config *config, struct error *why)
 	return 0;
 }
 
+/* Without them tabled can't listen there; but the file may be checked on another machine. */
+static void warn_of_owner(const struct config *config, size_t listener)
+{
+	const struct listener_config *from = &config->listeners[listener];
+	struct endpoint_access access = {from->settings->owner, from->settings->group, 0};
+	struct error why;
+
+	if (endpoint_check_access(&access, &why) == 0)
+		return;
+	config_blame_listener(config, listener, &why);
+	log_warning("%s: without it tabled does not start here", why.text);
+}
+
 /* What is legal, but may not be what was meant. */
 static void warn_of_all(const struct config *config)
 {
@@ -160,6 +173,8 @@ static void warn_of_all(const struct config *config)
 		warn_of_source(config, &config->sources[i]);
 	for (size_t i = 0; i < config->map_count; i++)
 		warn_of_map(config, &config->catalog->maps[i], &config->maps[i]);
+	for (size_t i = 0; i < config->listener_count; i++)
+		warn_of_owner(config, i);
 	if (!config->listener_count)
 		log_warning("%s: no section listens for clients, such as socketmap { listen = "
 			    "\"unix:/var/spool/postfix/private/tabled\" }",

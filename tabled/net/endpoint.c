@@ -165,6 +165,22 @@ static int find_group(const char *name, gid_t *ret_id, struct error *why)
 	return 0;
 }
 
+static int find_both(
+	const struct endpoint_access *access, uid_t *ret_owner, gid_t *ret_group, struct error *why)
+{
+	if (find_user(access->owner, ret_owner, why) < 0)
+		return -1;
+	return find_group(access->group, ret_group, why);
+}
+
+int endpoint_check_access(const struct endpoint_access *access, struct error *why)
+{
+	uid_t owner;
+	gid_t group;
+
+	return find_both(access, &owner, &group, why);
+}
+
 /* The file of a socket that was bound just now, to be changed and closed. Returns -1 with `why`. */
 static int open_socket_file(const struct endpoint *endpoint, struct error *why)
 {
@@ -207,7 +223,7 @@ static int set_access(
 	gid_t group;
 	int file, result;
 
-	if (find_user(access->owner, &owner, why) < 0 || find_group(access->group, &group, why) < 0)
+	if (find_both(access, &owner, &group, why) < 0)
 		return -1;
 	file = open_socket_file(endpoint, why);
 	if (file < 0)

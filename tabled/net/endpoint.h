@@ -31,6 +31,9 @@ struct endpoint_access {
 	mode_t mode;
 };
 
+/* Are there such an owner and such a group? Returns -1 with `why` if not. */
+int endpoint_check_access(const struct endpoint_access *access, struct error *why);
+
 /*
  * Binds and listens. Returns the descriptor (non-blocking, close-on-exec), or -1 with `why`. A Unix
  * socket that nobody listens on is replaced; one that somebody does listen on is an error.

@@ -100,6 +100,18 @@ def test_check_of_a_bad_file(tmp_path, text, line, parts):
     assert (again.returncode, again.stdout, again.stderr) == (1, "", done.stderr)
 
 
+@pytest.mark.parametrize("option", ["owner", "group"])
+def test_check_names_who_is_missing(tmp_path, option):
+    """It may be another machine's file; here tabled would not start."""
+    text = GOOD.replace("at/all\" }", f"at/all\"\n    {option} = nobody-of-that-name }}")
+    done = check(tmp_path, text)
+    what = "user" if option == "owner" else "group"
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        f'<4>{tmp_path}/tabled.conf:5: {option} = "nobody-of-that-name": there is no such {what}: '
+        "without it tabled does not start here", f"<6>{tmp_path}/tabled.conf is good"]
+
+
 def test_show(tmp_path):
     done = check(tmp_path, GOOD, "-T")
     assert done.returncode == 0
