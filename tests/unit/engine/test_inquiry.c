@@ -378,6 +378,38 @@ START_TEST(not_found_in_a_domain_in_its_grace)
 }
 END_TEST
 
+/* A domain is folded whatever becomes of the address: its map may want it so. */
+START_TEST(stale_not_found_in_a_domain_of_any_case)
+{
+	add_map("virtual_alias_maps", "mail", "a '%s'");
+	setup_set(&setup, "fold", "no");
+	add_map("virtual_alias_domains", "mail", "b '%s'");
+	start();
+	PLAY_ROWS({"in.ex", "in.ex"});
+	ask("virtual_alias_maps", "A@In.Ex");
+	assert_answer(NOT_FOUND, "not found");
+	assert_buf(&fake.asked, "A@In.Ex @In.Ex in.ex ");
+	pass(NEGATIVE + GRACE_FOR);
+	fake.failing_opens = 1000;
+	fake_play(&fake, {LOST, 0, "gone"});
+	ask("virtual_alias_maps", "A@In.Ex");
+	assert_answer(TRY_LATER, "it was not found before, and would be rejected");
+	fake.failing_opens = 0;
+}
+END_TEST
+
+/* It has no form at all. */
+START_TEST(no_domain_of_an_empty_key)
+{
+	add_map("virtual_alias_maps", "mail", "a '%s'");
+	add_map("virtual_alias_domains", "mail", "b '%s'");
+	start();
+	ask("virtual_alias_maps", "");
+	assert_answer(NOT_FOUND, "not found");
+	assert_buf(&fake.asked, "");
+}
+END_TEST
+
 /* In its grace an answer is given at once; the question leaves when all have their replies. */
 START_TEST(refreshed_behind)
 {
@@ -873,6 +905,8 @@ int main(void)
 	tcase_add_test(tcase, stale_not_found);
 	tcase_add_test(tcase, stale_not_found_in_a_domain);
 	tcase_add_test(tcase, not_found_in_a_domain_in_its_grace);
+	tcase_add_test(tcase, stale_not_found_in_a_domain_of_any_case);
+	tcase_add_test(tcase, no_domain_of_an_empty_key);
 	tcase_add_test(tcase, refreshed_behind);
 	tcase_add_test(tcase, refresh_fails);
 	tcase_add_test(tcase, joins_a_refresh);
