@@ -126,7 +126,10 @@ static void search_withdraw(struct search *search, uint64_t now)
 	}
 }
 
-/* Answers the client. The search itself lives on until its last question has come back. */
+/*
+ * Answers the client. The search itself lives on until its last question has come back. What is
+ * "not found" needs no more forms; its domain may still be asked, and is to be kept for later.
+ */
 static void search_reply(struct search *search, enum status status, struct slice text, uint64_t now)
 {
 	struct reply reply = {status, text, search->map ? search->map->name : NULL};
@@ -134,7 +137,8 @@ static void search_reply(struct search *search, enum status status, struct slice
 	if (search->map)
 		search->engine->counters[search->map->index].by_status[status]++;
 	search->over = true;
-	search_withdraw(search, now);
+	if (status != NOT_FOUND)
+		search_withdraw(search, now);
 	search->done(search->owner, &reply);
 }
 
@@ -343,6 +347,14 @@ static bool has_answer(const struct search *search)
 	       search->steps[search->judged - search->first]->answered;
 }
 
+/* No form was found. What is sure waits for no domain. */
+static bool is_not_found(const struct search *search)
+{
+	size_t needed = search->stale ? step_count(search) : form_steps(search);
+
+	return search->plan.is_whole && search->judged >= needed;
+}
+
 /* Goes on until the search is over or waits for an answer. What is there is judged first. */
 static void search_run(struct search *search, uint64_t now)
 {
@@ -350,13 +362,11 @@ static void search_run(struct search *search, uint64_t now)
 	while (!search->over) {
 		if (has_answer(search))
 			search_judge(search, now);
-		else if (!may_ask(search))
-			break;
-		else if (search->sent < step_count(search))
+		else if (search->sent < step_count(search) && may_ask(search))
 			search_send(search, now);
-		else if (!search->plan.is_whole)
+		else if (!search->plan.is_whole && may_ask(search))
 			search_complete(search, now);
-		else if (search->judged == search->sent)
+		else if (is_not_found(search))
 			search_reply(search, NOT_FOUND, slice_str("not found"), now);
 		else
 			break;
