@@ -203,14 +203,15 @@ static int add_rejecting(struct compiler *compiler, struct map *map, size_t at)
 	return 0;
 }
 
-/* What is not said: the map that Postfix's own rule speaks of. */
+/* What is not said: the maps that Postfix's own rule speaks of. */
 static int add_rejecting_by_rule(struct compiler *compiler, struct map *map)
 {
 	const char *name = map->parameter->rejects_in;
 
 	for (size_t i = 0; name && i < compiler->catalog->map_count; i++)
-		if (strcmp(compiler->catalog->maps[i].parameter->name, name) == 0)
-			return add_rejecting(compiler, map, i);
+		if (strcmp(compiler->catalog->maps[i].parameter->name, name) == 0 &&
+			add_rejecting(compiler, map, i) < 0)
+			return -1;
 	return 0;
 }
 
@@ -221,9 +222,9 @@ static int compile_rejecting(struct compiler *compiler, size_t at)
 	struct map *map = &compiler->catalog->maps[at];
 
 	if (!settings->rejects_in.count)
-		return settings->stale_negative == CHOICE_YES
-			       ? 0
-			       : add_rejecting_by_rule(compiler, map);
+		return settings->stale_negative == CHOICE_AUTO
+			       ? add_rejecting_by_rule(compiler, map)
+			       : 0;
 	for (size_t i = 0; i < settings->rejects_in.count; i++) {
 		const char *name = settings->rejects_in.items[i];
 		ptrdiff_t domains = find_map(compiler, name);

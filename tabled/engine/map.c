@@ -78,7 +78,7 @@ const struct setting map_setting_table[] = {
 	 .help = "Maps of domains in which \"not found\" rejects an address all the same: for those a \"not found\" that is "
 		 "not sure any more is \"try later\", whatever stale_negative says. They are asked for the domain of each "
 		 "address that is not found, so that it is known when the source is away. Default: for "
-		 "virtual_alias_maps the map that serves virtual_alias_domains, unless stale_negative = yes."},
+		 "virtual_alias_maps the maps that serve virtual_alias_domains, if stale_negative = auto."},
 	{.name = "cache", .type = SETTING_CHOICE, .offset = FIELD(cache), .fallback = "auto", .choices = "auto|no|yes",
 	 .help = "Whether answers are kept at all. auto: yes, but not where they are passwords or keys."},
 	{0}

@@ -32,6 +32,7 @@ struct search {
 	void *owner;
 	uint64_t started; /* ms */
 	struct plan plan;
+	struct buf domain; /* of the key, folded; empty if it is not to be asked, or not yet */
 	struct step *steps[STEPS_MAX]; /* owned; made when they are first needed */
 	size_t first;                  /* the number of the step that steps[0] is now */
 	size_t sent, judged;           /* steps, of all forms and tables */
@@ -56,6 +57,7 @@ static void search_free(struct search *search)
 	for (size_t i = 0; i < STEPS_MAX; i++)
 		step_free(search->steps[i]);
 	plan_finish(&search->plan);
+	buf_finish(&search->domain);
 	free(search);
 }
 
@@ -82,6 +84,7 @@ static struct search *search_take(struct engine *engine)
 	search->engine = engine;
 	search->first = search->sent = search->judged = search->outstanding = 0;
 	search->over = search->stale = false;
+	buf_clear(&search->domain);
 	engine->pending++;
 	return search;
 }
@@ -89,7 +92,8 @@ static struct search *search_take(struct engine *engine)
 static size_t search_room(const struct search *search)
 {
 	size_t room = search->plan.key.room + search->plan.text.room + search->plan.scratch.room +
-		      search->plan.internal.room + search->plan.room * sizeof(*search->plan.forms);
+		      search->plan.internal.room + search->plan.room * sizeof(*search->plan.forms) +
+		      search->domain.room;
 
 	for (size_t i = 0; i < STEPS_MAX && search->steps[i]; i++)
 		room += search->steps[i]->inquiry.text.room;
@@ -122,7 +126,10 @@ static void search_withdraw(struct search *search, uint64_t now)
 	}
 }
 
-/* Answers the client. The search itself lives on until its last question has come back. */
+/*
+ * Answers the client. The search itself lives on until its last question has come back. What is
+ * "not found" needs no more forms; its domain may still be asked, and is to be kept for later.
+ */
 static void search_reply(struct search *search, enum status status, struct slice text, uint64_t now)
 {
 	struct reply reply = {status, text, search->map ? search->map->name : NULL};
@@ -130,7 +137,8 @@ static void search_reply(struct search *search, enum status status, struct slice
 	if (search->map)
 		search->engine->counters[search->map->index].by_status[status]++;
 	search->over = true;
-	search_withdraw(search, now);
+	if (status != NOT_FOUND)
+		search_withdraw(search, now);
 	search->done(search->owner, &reply);
 }
 
@@ -142,24 +150,24 @@ static size_t form_steps(const struct search *search)
 	return search->plan.count * search->map->table_count;
 }
 
-/* The domain of the key, folded; empty if it has none. */
-static struct slice search_domain(const struct search *search)
+/* Behind the forms, once all are there, comes the domain. It is folded even if the key is not. */
+static void search_add_domain(struct search *search)
 {
-	struct slice key = search->plan.forms[0].key;
-	ptrdiff_t at = (ptrdiff_t)key.size;
+	struct slice key;
+	ptrdiff_t at;
 
-	while (at > 0 && key.data[at - 1] != '@')
-		at--;
-	return at ? slice_of(key.data + at, key.size - (size_t)at) : slice_of(NULL, 0);
+	if (!search->map->rejecting_count || !search->plan.is_whole || !search->plan.count)
+		return;
+	key = search->plan.forms[0].key;
+	at = slice_find_last(key, '@');
+	if (at >= 0)
+		utf8_fold(slice_from(key, (size_t)at + 1), &search->domain);
 }
 
 /* All that is known by now. The domain is asked even if nobody doubts: so it is kept for later. */
 static size_t step_count(const struct search *search)
 {
-	bool has_domain =
-		search->map->rejecting_count && search->plan.is_whole && search_domain(search).size;
-
-	return form_steps(search) + (has_domain ? search->map->rejecting_count : 0);
+	return form_steps(search) + (search->domain.size ? search->map->rejecting_count : 0);
 }
 
 /* Whose table the step with this number asks. */
@@ -237,7 +245,7 @@ static void search_send(struct search *search, uint64_t now)
 	step->inquiry.at = target.at;
 	step->is_domain = at >= form_steps(search);
 	step->form = step->is_domain ? 0 : at / search->map->table_count;
-	step->inquiry.form = step->is_domain ? search_domain(search) : step_form(step)->key;
+	step->inquiry.form = step->is_domain ? buf_slice(&search->domain) : step_form(step)->key;
 	step->inquiry.done = step_answered;
 	step->wanted = table_wants(target.map->tables[target.at], step->inquiry.form);
 	step->answered = !step->wanted;
@@ -318,6 +326,7 @@ static void search_complete(struct search *search, uint64_t now)
 
 		step->inquiry.form = step_form(step)->key;
 	}
+	search_add_domain(search);
 }
 
 /* May more be asked? A server is asked ahead, anything else only if need be. */
@@ -338,6 +347,14 @@ static bool has_answer(const struct search *search)
 	       search->steps[search->judged - search->first]->answered;
 }
 
+/* No form was found. What is sure waits for no domain. */
+static bool is_not_found(const struct search *search)
+{
+	size_t needed = search->stale ? step_count(search) : form_steps(search);
+
+	return search->plan.is_whole && search->judged >= needed;
+}
+
 /* Goes on until the search is over or waits for an answer. What is there is judged first. */
 static void search_run(struct search *search, uint64_t now)
 {
@@ -345,13 +362,11 @@ static void search_run(struct search *search, uint64_t now)
 	while (!search->over) {
 		if (has_answer(search))
 			search_judge(search, now);
-		else if (!may_ask(search))
-			break;
-		else if (search->sent < step_count(search))
+		else if (search->sent < step_count(search) && may_ask(search))
 			search_send(search, now);
-		else if (!search->plan.is_whole)
+		else if (!search->plan.is_whole && may_ask(search))
 			search_complete(search, now);
-		else if (search->judged == search->sent)
+		else if (is_not_found(search))
 			search_reply(search, NOT_FOUND, slice_str("not found"), now);
 		else
 			break;
@@ -412,6 +427,13 @@ static struct search *search_make(struct engine *engine, uint64_t now, struct lo
 	return search;
 }
 
+/* Its forms are made, or the first of them. */
+static void search_start(struct search *search, uint64_t now)
+{
+	search_add_domain(search);
+	search_run(search, now);
+}
+
 static void search_key(struct search *search, struct slice key, uint64_t now)
 {
 	bool is_plain = address_is_plain(key); /* and so is all right */
@@ -424,7 +446,7 @@ static void search_key(struct search *search, struct slice key, uint64_t now)
 	else if (plan_begin(&search->plan, &search->map->rule, key, is_plain, &search->why) < 0)
 		refuse_key(search, search->why.text, now);
 	else
-		search_run(search, now);
+		search_start(search, now);
 }
 
 void search_begin(struct engine *engine, const struct request *request, uint64_t now,

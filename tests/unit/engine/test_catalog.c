@@ -71,13 +71,19 @@ START_TEST(domains_in_which_not_found_rejects)
 	setup_map(&setup, "forbidden", "one", "e '%s'");
 	setup_set(&setup, "serves", "virtual_alias_maps");
 	setup_set(&setup, "stale_negative", "yes");
+	setup_map(&setup, "never_stale", "one", "f '%s'");
+	setup_set(&setup, "serves", "virtual_alias_maps");
+	setup_set(&setup, "stale_negative", "no");
 	setup_map(&setup, "both", NULL, NULL);
 	setup_set(&setup, "maps", "a|b");
 	setup_set(&setup, "serves", "virtual_alias_domains");
+	setup_map(&setup, "more", "one", "g '%s'");
+	setup_set(&setup, "serves", "virtual_alias_domains");
 	ck_assert_msg(setup_compile(&setup), "%s", setup.why.text);
-	assert_rejecting("virtual_alias_maps", "a b ");
+	assert_rejecting("virtual_alias_maps", "a b more ");
 	assert_rejecting("told", "a b a ");
 	assert_rejecting("forbidden", "");
+	assert_rejecting("never_stale", "");
 	assert_rejecting("a", "");
 }
 END_TEST

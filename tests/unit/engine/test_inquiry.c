@@ -12,7 +12,7 @@
 enum { START = 1000000, TTL = 60000, NEGATIVE = 10000, GRACE_FOR = 6000, STALE_FOR = 3600000 };
 
 static struct setup setup;
-static struct fake fake;
+static struct fake fake, domains; /* of two sources */
 static struct cache *cache;
 static struct inbox here, there;
 static struct engine *engine, *other; /* in two workers */
@@ -40,7 +40,7 @@ static void on_answer(void *owner, const struct reply *reply)
 
 static void begin(void)
 {
-	fake = (struct fake){0};
+	fake = domains = (struct fake){0};
 	now = START;
 	setup_begin(&setup);
 	setup_source(&setup, "mail", &fake_backend, &fake);
@@ -64,6 +64,7 @@ static void end(void)
 	log_capture_end(&capture);
 	ck_assert_uint_eq(fake.opened, fake.closed);
 	buf_finish(&fake.asked);
+	buf_finish(&domains.asked);
 	buf_finish(&answer.text);
 	buf_finish(&second.text);
 	answer = second = (struct answer){0};
@@ -375,6 +376,59 @@ START_TEST(not_found_in_a_domain_in_its_grace)
 	ask("virtual_alias_maps", "A+x@In.ex");
 	assert_answer(NOT_FOUND, "not found");
 	assert_counts(0, 3, 3, 0, 6);
+}
+END_TEST
+
+/* A domain is folded whatever becomes of the address: its map may want it so. */
+START_TEST(stale_not_found_in_a_domain_of_any_case)
+{
+	add_map("virtual_alias_maps", "mail", "a '%s'");
+	setup_set(&setup, "fold", "no");
+	add_map("virtual_alias_domains", "mail", "b '%s'");
+	start();
+	PLAY_ROWS({"in.ex", "in.ex"});
+	ask("virtual_alias_maps", "A@In.Ex");
+	assert_answer(NOT_FOUND, "not found");
+	assert_buf(&fake.asked, "A@In.Ex @In.Ex in.ex ");
+	pass(NEGATIVE + GRACE_FOR);
+	fake.failing_opens = 1000;
+	fake_play(&fake, {LOST, 0, "gone"});
+	ask("virtual_alias_maps", "A@In.Ex");
+	assert_answer(TRY_LATER, "it was not found before, and would be rejected");
+	fake.failing_opens = 0;
+}
+END_TEST
+
+/* What is sure waits for no domain, which is kept for later all the same. */
+START_TEST(sure_not_found_waits_for_no_domain)
+{
+	setup_source(&setup, "domains", &fake_backend, &domains);
+	add_map("virtual_alias_maps", "mail", "a '%s'");
+	add_map("virtual_alias_domains", "domains", "b '%s'");
+	start();
+	PLAY_ROWS({"no", "rows"});
+	fake_play(&domains, {BUSY, 0, "locked"});
+	ask("virtual_alias_maps", "a@out.ex");
+	assert_answer(NOT_FOUND, "not found");
+	ck_assert_uint_ne(engine_pending(engine), 0);
+	pass(100);
+	ck_assert_int_eq(answer.count, 1);
+	ck_assert_uint_eq(engine_pending(engine), 0);
+	ask("virtual_alias_domains", "out.ex");
+	assert_answer(NOT_FOUND, "not found");
+	assert_counts(1, 1, 0, 0, 1);
+}
+END_TEST
+
+/* It has no form at all. */
+START_TEST(no_domain_of_an_empty_key)
+{
+	add_map("virtual_alias_maps", "mail", "a '%s'");
+	add_map("virtual_alias_domains", "mail", "b '%s'");
+	start();
+	ask("virtual_alias_maps", "");
+	assert_answer(NOT_FOUND, "not found");
+	assert_buf(&fake.asked, "");
 }
 END_TEST
 
@@ -873,6 +927,9 @@ int main(void)
 	tcase_add_test(tcase, stale_not_found);
 	tcase_add_test(tcase, stale_not_found_in_a_domain);
 	tcase_add_test(tcase, not_found_in_a_domain_in_its_grace);
+	tcase_add_test(tcase, stale_not_found_in_a_domain_of_any_case);
+	tcase_add_test(tcase, sure_not_found_waits_for_no_domain);
+	tcase_add_test(tcase, no_domain_of_an_empty_key);
 	tcase_add_test(tcase, refreshed_behind);
 	tcase_add_test(tcase, refresh_fails);
 	tcase_add_test(tcase, joins_a_refresh);

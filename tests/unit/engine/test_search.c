@@ -239,6 +239,33 @@ static struct link *asked(const char *key)
 	ck_abort_msg("%s is not being asked", key);
 }
 
+/* The domain is asked beside the forms, and heard of when nobody waits any more. */
+START_TEST(a_domain_is_asked_for_later)
+{
+	server.pool = 2;
+	server.batch = 1;
+	setup_map(&setup, "virtual_alias_maps", "mail", "SELECT a FROM t WHERE b = '%s'");
+	setup_map(&setup, "virtual_alias_domains", "mail", "SELECT a FROM d WHERE b = '%s'");
+	setup_set(&setup, "ttl", "1h");
+	start();
+	LIST(mail.found, "d.ex");
+	LIST(mail.poison, "nothing");
+	ask("virtual_alias_maps", "u@d.ex");
+	open_all();
+	link_answers(&mail, asked("@d.ex"));
+	turn();
+	assert_buf(&mail.asked, "u@d.ex @d.ex d.ex ");
+	ck_assert_int_eq(answer.count, 0);
+	link_answers(&mail, asked("u@d.ex"));
+	assert_answer(NOT_FOUND, "not found");
+	ck_assert_uint_ne(engine_pending(engine), 0);
+	settle();
+	ck_assert_uint_eq(engine_pending(engine), 0);
+	ask("virtual_alias_domains", "d.ex");
+	assert_answer(FOUND, "1:d.ex");
+}
+END_TEST
+
 /* A later form's answer may come first: it has to wait for those before it. */
 START_TEST(judged_in_their_order)
 {
@@ -704,6 +731,7 @@ int main(void)
 	tcase_add_checked_fixture(one, begin, end);
 	tcase_add_test(one, all_forms_are_asked_at_once);
 	tcase_add_test(one, lookups_share_a_query);
+	tcase_add_test(one, a_domain_is_asked_for_later);
 	tcase_add_test(one, judged_in_their_order);
 	tcase_add_test(one, poison_in_a_later_form_does_no_harm);
 	tcase_add_test(one, an_earlier_error_ends_it);
