@@ -263,7 +263,7 @@ def fuzz_together(directory, targets):
         log = open(work.with_suffix('.log'), 'w+', encoding='utf-8', errors='replace')
         running.append((target, log, subprocess.Popen(
             [str(word) for word in command], stdout=log, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL)))
+            stdin=subprocess.DEVNULL, env={**os.environ, 'UBSAN_OPTIONS': 'halt_on_error=1'})))
     count = Count()
     for target, log, process in running:
         status = process.wait()

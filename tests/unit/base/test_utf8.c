@@ -209,6 +209,18 @@ START_TEST(ascii_folding_of_any_length)
 }
 END_TEST
 
+/* As it is behind the '@' of "user@". */
+START_TEST(nothing_is_folded_into_nothing)
+{
+	struct buf out = {0};
+
+	ascii_fold(slice_str(""), &out);
+	utf8_fold(slice_str(""), &out);
+	ck_assert_uint_eq(out.size, 0);
+	buf_finish(&out);
+}
+END_TEST
+
 static const struct {
 	const char *one, *other;
 	bool equal;
@@ -247,6 +259,7 @@ int main(void)
 	tcase_add_test(tcase, folding_fits_and_is_final);
 	tcase_add_test(tcase, ascii_folding_leaves_the_rest);
 	tcase_add_test(tcase, ascii_folding_of_any_length);
+	tcase_add_test(tcase, nothing_is_folded_into_nothing);
 	tcase_add_loop_test(tcase, equal_but_for_case, 0, sizeof(pairs) / sizeof(pairs[0]));
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
