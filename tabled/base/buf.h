@@ -28,10 +28,10 @@ void buf_wipe(struct buf *buf);
 /* For buf_reserve(), which is small enough to be a part of its callers. */
 void buf_grow(struct buf *buf, size_t more);
 
-/* Makes room for `more` bytes behind the end and returns where they go. */
+/* Makes room for `more` bytes, or none, behind the end and returns where they go: never NULL. */
 static inline char *buf_reserve(struct buf *buf, size_t more)
 {
-	if (buf->room - buf->size < more)
+	if (buf->room - buf->size < more || !buf->room)
 		buf_grow(buf, more);
 	return buf->data + buf->size;
 }

@@ -83,12 +83,9 @@ static void fold_eight_to(char *to, const char *from)
 
 void ascii_fold(struct slice text, struct buf *out)
 {
+	char *to = buf_reserve(out, text.size);
 	size_t at = 0;
-	char *to;
 
-	if (!text.size) /* then there may be nothing to reserve in */
-		return;
-	to = buf_reserve(out, text.size);
 	for (; text.size - at >= sizeof(uint64_t); at += sizeof(uint64_t))
 		fold_eight_to(to + at, text.data + at);
 	if (at && at < text.size) /* the last eight: some are folded twice, to the same */

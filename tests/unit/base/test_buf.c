@@ -108,6 +108,15 @@ START_TEST(reserve_makes_room)
 }
 END_TEST
 
+START_TEST(reserve_of_nothing_is_somewhere)
+{
+	struct buf buf = {0};
+
+	ck_assert_ptr_nonnull(buf_reserve(&buf, 0));
+	buf_finish(&buf);
+}
+END_TEST
+
 START_TEST(format_of_any_length)
 {
 	struct buf buf = {0};
@@ -142,6 +151,7 @@ int main(void)
 	tcase_add_test(tcase, consumes_the_front);
 	tcase_add_test(tcase, grows);
 	tcase_add_test(tcase, reserve_makes_room);
+	tcase_add_test(tcase, reserve_of_nothing_is_somewhere);
 	tcase_add_test(tcase, format_of_any_length);
 	unit_add_assert_test(tcase, consuming_too_much_is_our_bug);
 	suite_add_tcase(suite, tcase);
