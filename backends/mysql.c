@@ -18,11 +18,9 @@
 #include "mysql_sql.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
 	COLUMNS_MAX = 256,
@@ -544,7 +542,7 @@ static int conn_open(
 		return -1;
 	conn->role = (enum server_role)server->settings->role;
 	conn->role_at = clock_ms();
-	conn->fd = fcntl(mysql_get_socket(conn->db), F_DUPFD_CLOEXEC, 0);
+	conn->fd = descriptor_copy(mysql_get_socket(conn->db));
 	return conn->fd < 0 ? error_set(why, "%s", strerror(errno)) : 0;
 }
 
@@ -561,8 +559,7 @@ static void conn_close(void *opaque)
 	if (conn->statement && conn->step != STEP_FORGET)
 		mysql_stmt_close(conn->statement);
 	mysql_close(conn->db);
-	if (conn->fd >= 0)
-		close(conn->fd);
+	descriptor_close(conn->fd);
 	buf_finish(&conn->known);
 	buf_wipe(&conn->sql);
 }

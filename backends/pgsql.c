@@ -15,11 +15,9 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { FRESH_MS = 60000 };
 
@@ -37,7 +35,7 @@ static int pgsql_open(
 		return -1;
 	conn->needs_settings = pgsql_make_settings(conn->db, own, server, &conn->settings);
 	conn->canceller = PQgetCancel(conn->db);
-	conn->fd = fcntl(PQsocket(conn->db), F_DUPFD_CLOEXEC, 0);
+	conn->fd = descriptor_copy(PQsocket(conn->db));
 	if (conn->fd < 0 || !conn->canceller || sodium_init() < 0 ||
 		PQsetnonblocking(conn->db, 1) != 0 || !PQenterPipelineMode(conn->db))
 		return error_set(why, "the connection is of no use: %s", strerror(errno));
@@ -56,8 +54,7 @@ static void pgsql_close(void *opaque)
 	PQclear(conn->error);
 	PQfreeCancel(conn->canceller);
 	PQfinish(conn->db);
-	if (conn->fd >= 0)
-		close(conn->fd);
+	descriptor_close(conn->fd);
 	buf_finish(&conn->settings);
 	buf_finish(&conn->text);
 	buf_finish(&conn->pointers);

@@ -1,6 +1,8 @@
 #include "backend.h"
 
+#include <fcntl.h>
 #include <strings.h>
+#include <unistd.h>
 
 void *statement_slot(struct buf *slots, const struct statement *statement, size_t size)
 {
@@ -13,6 +15,17 @@ void *statement_slot(struct buf *slots, const struct statement *statement, size_
 		slots->size = end;
 	}
 	return slots->data + end - size;
+}
+
+int descriptor_copy(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void descriptor_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 enum progress batch_fail(struct batch *batch, enum fault fault, const char *text)

@@ -186,6 +186,13 @@ extern const struct backend *const backends[];
 void *statement_slot(struct buf *slots, const struct statement *statement, size_t size);
 
 /*
+ * For drivers: another descriptor of a connection's socket, since a client library closes its own
+ * when it likes; -1 with errno. descriptor_close() takes -1.
+ */
+int descriptor_copy(int fd);
+void descriptor_close(int fd);
+
+/*
  * For drivers: what an error of the database says. The tables that sort codes are theirs; what
  * follows from it is the same for all.
  */

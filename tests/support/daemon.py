@@ -31,6 +31,8 @@ START_SECONDS = 30
 STOP_SECONDS = 30
 LOG_SECONDS = 15
 
+SUPPRESSIONS = SOURCE / 'tests' / 'support' / 'tsan.supp'
+
 COMPLAINTS = re.compile(
     r'(ERROR|WARNING): (Address|Leak|Thread|Memory)Sanitizer'
     r'|: runtime error: '
@@ -59,7 +61,7 @@ def sanitizer_environment():
     """The caller's environment, with sanitizers that stop at the first finding."""
     environment = dict(os.environ)
     environment.setdefault('UBSAN_OPTIONS', 'print_stacktrace=1:halt_on_error=1')
-    environment.setdefault('TSAN_OPTIONS', 'halt_on_error=1')
+    environment.setdefault('TSAN_OPTIONS', f'halt_on_error=1:suppressions={SUPPRESSIONS}')
     return environment
 
 
