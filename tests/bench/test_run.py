@@ -218,8 +218,9 @@ def test_outage(outage, title, restarted):
         assert number(row[2]) > 0 and number(row[3]) > 0
         wrong, lost = number(row[8]), number(row[6])
         assert wrong == 0 and lost == 0
-    # It was killed, and did come back.
-    assert [number(row[5]) > 0 for row in seen[:2]] == [False, True]
+    # It was killed, and did come back. On a busy machine a question may take too long before that, too.
+    before, meanwhile = (number(row[5]) for row in seen[:2])
+    assert meanwhile > before
     assert number(seen[2][4]) > 0
 
 
