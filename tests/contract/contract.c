@@ -425,13 +425,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: contract BACKEND [COMMAND [ARGUMENT ...]]\n");
 		return EXIT_FAILURE;
 	}
+	scratch_make();
 	result = tested->server ? server_start(argv + 2) : EXIT_SUCCESS;
-	if (result == EXIT_SUCCESS) {
-		scratch_make();
+	if (result == EXIT_SUCCESS)
 		result = unit_run(contract_suite());
-		scratch_remove();
-	}
 	if (tested->server)
 		server_stop();
+	scratch_remove();
 	return result;
 }

@@ -1,6 +1,7 @@
 /* A server for the suite: how it is started, and how it is found. */
 #include "contract/cases.h"
 #include "contract/contract.h"
+#include "contract/scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ struct contract_facts contract_server_facts;
 
 extern const struct contract_backend *tested;
 
-static char directory[] = "/tmp/contract-XXXXXX";
+static char directory[PATH_MAX];
 static char **command;
 
 static const struct {
@@ -101,10 +102,11 @@ static void read_facts(int output)
 
 int server_start(char **words)
 {
-	const char *start[] = {"start", tested->backend->name, mkdtemp(directory), "--tls", NULL};
+	const char *start[] = {"start", tested->backend->name, directory, "--tls", NULL};
 	int output, status;
 	pid_t pid;
 
+	scratch_directory(directory);
 	command = words;
 	pid = run(start, &output);
 	read_facts(output);

@@ -4,13 +4,10 @@
  * first byte chooses the map, the rest is the key.
  */
 #include "base/log.h"
-#include "config.h"
-#include "fuzz/fuzz.h"
+#include "fuzz/files.h"
 #include "support/poller.h"
 
 #include <sqlite3.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { TTL_MS = 60 * 1000, KEEP_BYTES = 256 * 1024 };
 
@@ -37,7 +34,7 @@ static const char variants[] =
 	"    fold = no  local_domains = {\"b.ex\"}  %4$s }\n"
 	"map %1$c%2$d_2 { serves = \"%3$s\"  maps = {%1$c%2$d_0, %1$c%2$d_1} }\n";
 
-static char path[64], away[80];
+static char path[FUZZ_PATH_ROOM], away[FUZZ_PATH_ROOM + 8];
 static struct config *config;
 static struct cache *cache;
 static struct poller poller;
@@ -54,8 +51,7 @@ static void make_file(void)
 {
 	sqlite3 *file;
 
-	snprintf(path, sizeof(path), "%s/tabled-fuzz-lookup-%d",
-		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
+	fuzz_database("lookup", path);
 	snprintf(away, sizeof(away), "%s.away", path);
 	remove_file();
 	atexit(remove_file);
@@ -64,34 +60,22 @@ static void make_file(void)
 	sqlite3_close(file);
 }
 
-static void write_config(int fd)
-{
-	FUZZ_CHECK(dprintf(fd,
-			   "sqlite mail { path = \"%s\" }\n"
-			   "map domains { serves = virtual_alias_domains  source = mail  query = "
-			   "\"SELECT k FROM d WHERE k = '%%s'\"  ttl = 1m  negative_ttl = 1m }\n",
-			   path) > 0);
-	for (int i = 0; i < SERVED; i++) {
-		FUZZ_CHECK(dprintf(fd, variants, 'k', i, served[i],
-				   "ttl = 1m  negative_ttl = 1m  stale_ttl = 1d  cache = yes") > 0);
-		FUZZ_CHECK(dprintf(fd, variants, 'p', i, served[i], "cache = no") > 0);
-	}
-}
-
 static void read_config(void)
 {
-	char name[64];
-	struct error why;
-	int fd = memfd_create("tabled.conf", MFD_CLOEXEC);
+	struct buf text = {0};
 
-	FUZZ_CHECK(fd >= 0);
-	write_config(fd);
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	config = config_read(name, &why);
-	if (!config)
-		fprintf(stderr, "%s\n", why.text);
-	FUZZ_CHECK(config);
-	close(fd);
+	buf_add_format(&text,
+		"sqlite mail { path = \"%s\" }\n"
+		"map domains { serves = virtual_alias_domains  source = mail  query = "
+		"\"SELECT k FROM d WHERE k = '%%s'\"  ttl = 1m  negative_ttl = 1m }\n",
+		path);
+	for (int i = 0; i < SERVED; i++) {
+		buf_add_format(&text, variants, 'k', i, served[i],
+			"ttl = 1m  negative_ttl = 1m  stale_ttl = 1d  cache = yes");
+		buf_add_format(&text, variants, 'p', i, served[i], "cache = no");
+	}
+	config = fuzz_config(text.data, text.size);
+	buf_finish(&text);
 }
 
 /* Once for all inputs: the engine and its cache live on, as a daemon's would. */

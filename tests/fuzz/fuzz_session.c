@@ -4,14 +4,11 @@
  * left of a client who has gone.
  */
 #include "base/log.h"
-#include "config.h"
-#include "fuzz/fuzz.h"
+#include "fuzz/files.h"
 #include "support/dict_session.h"
 #include "support/poller.h"
 
 #include <sqlite3.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum {
 	ROOM = 2000, /* bytes of replies that a client takes at a time */
@@ -53,7 +50,7 @@ static const char text[] =
 	"    key \"shared/passdb/$user\" { map = quota }\n"
 	"}\n";
 
-static char path[64];
+static char path[FUZZ_PATH_ROOM];
 static sqlite3 *file;
 static struct config *config;
 static struct cache *cache;
@@ -68,7 +65,7 @@ static void make_tables(void)
 static void remove_file(void)
 {
 	static const char *const ends[] = {"", "-wal", "-shm", "-journal"};
-	char name[80];
+	char name[FUZZ_PATH_ROOM + 8];
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		snprintf(name, sizeof(name), "%s%s", path, ends[i]);
@@ -78,24 +75,17 @@ static void remove_file(void)
 
 static void read_config(void)
 {
-	char name[64];
-	struct error why;
-	int fd = memfd_create("tabled.conf", MFD_CLOEXEC);
+	struct buf whole = {0};
 
-	FUZZ_CHECK(fd >= 0 && dprintf(fd, text, path) > 0);
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	config = config_read(name, &why);
-	if (!config)
-		fprintf(stderr, "%s\n", why.text);
-	FUZZ_CHECK(config);
-	close(fd);
+	buf_add_format(&whole, text, path);
+	config = fuzz_config(whole.data, whole.size);
+	buf_finish(&whole);
 }
 
 /* Once for all inputs: the engine and its cache live on, as a daemon's would. */
 static void start(void)
 {
-	snprintf(path, sizeof(path), "%s/tabled-fuzz-session-%d",
-		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
+	fuzz_database("session", path);
 	remove_file();
 	atexit(remove_file);
 	FUZZ_CHECK(sqlite3_open(path, &file) == SQLITE_OK);

@@ -6,15 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DIRECTORY "/tmp/test_block_file.XXXXXX"
 #define TITLE "a kind of file 1\n"
 
-static char directory[] = "/tmp/test_block_file.XXXXXX";
+static char directory[] = DIRECTORY;
 static char path[64], new_path[80];
 static struct error why;
 
 static void begin(void)
 {
-	strcpy(directory, "/tmp/test_block_file.XXXXXX");
+	strcpy(directory, DIRECTORY);
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/file", directory);
 	snprintf(new_path, sizeof(new_path), "%s.new", path);

@@ -7,12 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DIRECTORY "/tmp/test_cache_file.XXXXXX"
 #define DAY ((uint64_t)86400000)
 #define START ((uint64_t)1 << 40)
 
 enum { TTL = 60000, WALL = 1700000000 };
 
-static char directory[] = "/tmp/test_cache_file.XXXXXX";
+static char directory[] = DIRECTORY;
 static char path[64];
 static struct cache *cache;
 static struct origin *origin;
@@ -32,7 +33,7 @@ static void make_cache(void)
 
 static void begin(void)
 {
-	strcpy(directory, "/tmp/test_cache_file.XXXXXX");
+	strcpy(directory, DIRECTORY);
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/cache", directory);
 	cache = NULL;
