@@ -226,6 +226,7 @@ def observe(postfix, sinks, cases):
         seen[case.name] = Observation(send(postfix, case))
         queued = re.search(r"queued as (\w+)", seen[case.name].replies[-2][1])
         if queued:
+            assert queued.group(1) not in owner, f"two messages are called {queued.group(1)}"
             owner[queued.group(1)] = case.name
     postfix.wait_until_idle()
     log = postfix.log_text()
@@ -263,5 +264,4 @@ def _read_log(log, owner, seen, sinks):
         found = line_form.search(line)
         if found and found.group(2) in owner:
             service, queue_id, to, result = found.groups()
-            text = re.sub(r"\b[0-9A-F]{9,}\b", "QUEUE-ID", sinks.name_ports(f"{service} {to} {result}"))
-            seen[owner[queue_id]].log.append(text)
+            seen[owner[queue_id]].log.append(sinks.name_ports(f"{service} {to} {result}"))

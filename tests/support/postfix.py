@@ -125,6 +125,8 @@ class Postfix:
             "disable_dns_lookups": "yes",
             "smtp_host_lookup": "native",
             "in_flow_delay": "0",
+            # Short names of messages come back, when a file's number and a microsecond do.
+            "enable_long_queue_ids": "yes",
             "smtp_tls_security_level": "may",
             "smtp_dns_support_level": "enabled",
             **{limit: "0" for limit in RATE_LIMITS},
