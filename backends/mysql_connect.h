@@ -1,6 +1,6 @@
 /*
  * How the MariaDB/MySQL backend connects: its options, TLS, and what a session has to be told. For
- * mysql.c alone.
+ * this backend alone.
  */
 #ifndef TABLED_BACKENDS_MYSQL_CONNECT_H
 #define TABLED_BACKENDS_MYSQL_CONNECT_H

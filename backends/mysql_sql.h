@@ -1,6 +1,6 @@
 /*
- * The SQL of the MariaDB/MySQL backend, and what the server's errors mean. For mysql.c alone. Pure
- * functions, any thread.
+ * The SQL of the MariaDB/MySQL backend, and what the server's errors mean. For this backend alone.
+ * Pure functions, any thread.
  */
 #ifndef TABLED_BACKENDS_MYSQL_SQL_H
 #define TABLED_BACKENDS_MYSQL_SQL_H
