@@ -1,79 +1,24 @@
 /*
  * All of it runs within connect_timeout. The library's own timeouts are in seconds and don't cover
  * TLS, so its non-blocking calls are used, and a thread watches over the handshake.
- *
- * The password is never sent before the server's certificate has been found good. The library
- * checks it otherwise in each version (3.3 takes a server without TLS for "require", 3.4 does not
- * compare names on loopback), so the check is made here, by a plugin of authentication: the
- * library runs one to answer the server's greeting, and this one answers with nothing. Then the
- * server says which plugin it wants, and the library goes on with that one and the password.
  */
 #include "mysql_connect.h"
 
 #include "base/clock.h"
+#include "mysql_tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mysql/plugin_auth.h>
 #include <mysqld_error.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
-#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-/*
- * Where the library keeps its TLS: the beginnings of structs whose headers don't compile by
- * themselves. They are the same in 3.1 to 3.4; library_ssl() looks whether they are what they seem.
- */
-struct library_tls {
-	void *data, *transport;
-	SSL *ssl;
-};
-struct library_transport {
-	void *data;
-	unsigned char *cache, *cache_at;
-	size_t cache_size;
-	int type, timeouts[3], tls_type;
-	struct library_tls *tls;
-	MYSQL *db;
-};
-
-/* A plugin of authentication, as <mysql/client_plugin.h> declares it. */
-struct plugin {
-	int type;
-	unsigned interface_version;
-	const char *name, *author, *description;
-	unsigned version[3];
-	const char *license;
-	void *api;
-	int (*init)(char *, size_t, int, va_list);
-	int (*deinit)(void);
-	int (*options)(const char *, const void *);
-	int (*authenticate)(MYSQL_PLUGIN_VIO *, MYSQL *);
-};
-enum { PLUGIN_TYPE = 2, PLUGIN_VERSION = 0x0100 };
 
 enum {
 	/* Names and TLS are dealt with on it; the library's 60 KB are little for a plugin of NSS.
 	 */
 	STACK_SIZE = 256 << 10,
-};
-
-#define LOGIN "tabled" /* by which the plugin finds its login */
-
-struct login {
-	MYSQL *db;
-	const struct server *server;
-	enum server_tls tls;
-	uint64_t deadline; /* ms */
-	bool is_late, is_verified;
-	struct error *why; /* filled early if it is not the library's to know */
-	bool is_explained;
 };
 
 const struct setting mysql_settings[] = {
@@ -88,200 +33,8 @@ const struct setting mysql_settings[] = {
 			"system's own option files."},
 	{0}};
 
-/* TLS. */
-
-/* A thread that cuts a connection at its deadline, since the handshake does not look at any. */
-struct guard {
-	pthread_t thread;
-	int socket, stop[2];
-	uint64_t deadline;
-};
-
-static int time_left(uint64_t deadline)
-{
-	uint64_t now = clock_ms();
-
-	return now < deadline ? (int)(deadline - now) : 0;
-}
-
-static void *guard_run(void *opaque)
-{
-	struct guard *guard = opaque;
-	struct pollfd stop = {guard->stop[0], POLLIN, 0};
-	int ready;
-
-	do
-		ready = poll(&stop, 1, time_left(guard->deadline));
-	while (ready < 0 && errno == EINTR);
-	if (ready == 0)
-		shutdown(guard->socket, SHUT_RDWR);
-	return NULL;
-}
-
-static int guard_start(struct guard *guard, int socket, uint64_t deadline)
-{
-	*guard = (struct guard){.socket = socket, .deadline = deadline};
-	if (pipe2(guard->stop, O_CLOEXEC) < 0)
-		return -1;
-	if (pthread_create(&guard->thread, NULL, guard_run, guard) == 0)
-		return 0;
-	close(guard->stop[0]);
-	close(guard->stop[1]);
-	return -1;
-}
-
-static void guard_stop(struct guard *guard)
-{
-	close(guard->stop[1]);
-	pthread_join(guard->thread, NULL);
-	close(guard->stop[0]);
-}
-
-/* Is the library's TLS the very OpenSSL that this was linked to? */
-static int check_library(struct error *why)
-{
-	const char *library = "none", *ours = OpenSSL_version(OPENSSL_VERSION);
-
-	mariadb_get_infov(NULL, MARIADB_TLS_LIBRARY, &library);
-	if (*library && strncmp(library, ours, strlen(library)) == 0)
-		return 0;
-	return error_set(why,
-		"the client library of MariaDB was built with %s, and tabled with "
-		"%s: certificates can't be verified",
-		library, ours);
-}
-
-/* Was the certificate signed, directly or not, by one of those in the file? */
-static int verify_signer(SSL *tls, X509 *certificate, const char *file, struct error *why)
-{
-	X509_STORE *store = X509_STORE_new();
-	X509_STORE_CTX *context = X509_STORE_CTX_new();
-	int result = 0;
-
-	if (X509_STORE_load_locations(store, file, NULL) != 1)
-		result = error_set(why, "tls_ca: no certificates can be read from %s", file);
-	else if (X509_STORE_CTX_init(context, store, certificate, SSL_get_peer_cert_chain(tls)) !=
-			 1 ||
-		 X509_STORE_CTX_set_default(context, "ssl_server") != 1)
-		result = error_set(why, "the server's certificate can't be checked");
-	else if (X509_verify_cert(context) != 1)
-		result = error_set(why, "the server's certificate is not to be trusted: %s",
-			X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
-	X509_STORE_CTX_free(context);
-	X509_STORE_free(store);
-	ERR_clear_error(); /* or the next use of TLS in this thread would find it */
-	return result;
-}
-
-static int verify_name(X509 *certificate, const char *host, struct error *why)
-{
-	if (host && (X509_check_host(certificate, host, 0, 0, NULL) == 1 ||
-			    X509_check_ip_asc(certificate, host, 0) == 1))
-		return 0;
-	return error_set(
-		why, "the server's certificate is not made out to %s", host ? host : "no name");
-}
-
-/* The library's TLS of the connection, or NULL if it is not where it is looked for. */
-static SSL *library_ssl(const struct login *login)
-{
-	const struct library_transport *transport = (const void *)login->db->net.pvio;
-
-	if (transport->db != login->db || transport->tls->transport != transport)
-		return NULL;
-	return transport->tls->ssl;
-}
-
-static int verify(const struct login *login)
-{
-	const struct server *server = login->server;
-	X509 *certificate;
-	SSL *ssl;
-	int result;
-
-	if (!mysql_get_ssl_cipher(login->db))
-		return error_set(login->why, "the server does not offer TLS");
-	if (login->tls == TLS_REQUIRE)
-		return 0;
-	if (check_library(login->why) < 0)
-		return -1;
-	ssl = library_ssl(login);
-	certificate = ssl ? SSL_get_peer_certificate(ssl) : NULL;
-	if (!certificate)
-		return error_set(login->why, "the server shows no certificate");
-	result = verify_signer(ssl, certificate, server->settings->tls_ca, login->why);
-	if (result == 0 && login->tls == TLS_VERIFY_FULL)
-		result = verify_name(certificate, server->host, login->why);
-	X509_free(certificate);
-	return result;
-}
-
-/* The plugin: has the handshake done and looks at what came of it, before the password goes out. */
-static int authenticate(MYSQL_PLUGIN_VIO *vio, MYSQL *db)
-{
-	int socket = (int)mysql_get_socket(db);
-	struct login *login = NULL;
-	struct guard guard;
-	int failed;
-
-	mysql_get_optionv(db, MARIADB_OPT_USERDATA, LOGIN, &login);
-	if (guard_start(&guard, socket, login->deadline) < 0)
-		return CR_ERROR;
-	failed = vio->write_packet(vio, NULL, 0);
-	guard_stop(&guard);
-	/* The library leaves the socket blocking, and TLS would wait for the rest of a record. */
-	if (failed || fcntl(socket, F_SETFL, O_NONBLOCK) < 0)
-		return CR_ERROR;
-	if (login->tls >= TLS_REQUIRE) {
-		login->is_explained = verify(login) < 0;
-		login->is_verified = !login->is_explained;
-	}
-	return login->is_explained ? CR_ERROR : CR_OK;
-}
-
-/* Known to the library by its name from then on; the same for all connections. */
-static int register_plugin(MYSQL *db)
-{
-	static const struct plugin plugin = {.type = PLUGIN_TYPE,
-		.interface_version = PLUGIN_VERSION,
-		.name = "tabled",
-		.description = "verifies the server",
-		.license = "MIT",
-		.authenticate = authenticate};
-
-	/* It is only read. */
-	return mysql_client_register_plugin(db, (struct st_mysql_client_plugin *)&plugin) ? 0 : -1;
-}
-
-/* By which TLS is used or not, whatever the library's own default is. */
-static int set_tls(struct login *login)
-{
-	const struct server_settings *settings = login->server->settings;
-	my_bool is_wanted = login->tls >= TLS_REQUIRE, no = 0;
-
-	if (login->tls != TLS_AUTO) {
-		mysql_optionsv(login->db, MYSQL_OPT_SSL_ENFORCE, &is_wanted);
-		mysql_optionsv(login->db, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &no);
-	}
-	if (login->tls == TLS_OFF)
-		return 0;
-	if (settings->tls_cert) {
-		mysql_optionsv(login->db, MYSQL_OPT_SSL_CERT, settings->tls_cert);
-		mysql_optionsv(login->db, MYSQL_OPT_SSL_KEY, settings->tls_key);
-	}
-	/* For "require" the library would insist on it. Without, it reads all that the system has.
-	 */
-	if (login->tls != TLS_REQUIRE && settings->tls_ca)
-		mysql_optionsv(login->db, MYSQL_OPT_SSL_CA, settings->tls_ca);
-	mysql_optionsv(login->db, MYSQL_DEFAULT_AUTH, "tabled");
-	mysql_optionsv(login->db, MARIADB_OPT_USERDATA, LOGIN, (void *)login);
-	return register_plugin(login->db);
-}
-
-/* Connecting. */
-
 /* Waits for what the library waits for. Past the deadline it is told that nothing will come. */
-static int await(struct login *login, int events)
+static int await(struct mysql_login *login, int events)
 {
 	struct pollfd fd = {.fd = (int)mysql_get_socket(login->db)};
 	int ready;
@@ -289,7 +42,7 @@ static int await(struct login *login, int events)
 	fd.events = (short)((events & MYSQL_WAIT_READ ? POLLIN : 0) |
 			    (events & MYSQL_WAIT_WRITE ? POLLOUT : 0));
 	do
-		ready = poll(&fd, 1, time_left(login->deadline));
+		ready = poll(&fd, 1, mysql_time_left(login->deadline));
 	while (ready < 0 && errno == EINTR);
 	if (ready > 0)
 		return events & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE);
@@ -298,9 +51,9 @@ static int await(struct login *login, int events)
 	return MYSQL_WAIT_TIMEOUT;
 }
 
-static int explain(struct login *login)
+static int explain(struct mysql_login *login)
 {
-	if (time_left(login->deadline) == 0 || login->is_late)
+	if (mysql_time_left(login->deadline) == 0 || login->is_late)
 		return error_set(login->why, "no answer within connect_timeout");
 	if (login->is_explained)
 		return -1;
@@ -313,7 +66,7 @@ static bool is_path(const char *host)
 	return host && *host == '/';
 }
 
-static int log_in(struct login *login)
+static int log_in(struct mysql_login *login)
 {
 	const struct server *server = login->server;
 	const struct server_settings *settings = server->settings;
@@ -341,7 +94,7 @@ static void wipe(char *password)
 }
 
 /* Asks for one value, or for none. Returns the error of the server, or 0. */
-static unsigned ask(struct login *login, const char *sql, char *value, size_t size)
+static unsigned ask(struct mysql_login *login, const char *sql, char *value, size_t size)
 {
 	MYSQL_RES *result = NULL;
 	MYSQL_ROW row;
@@ -362,13 +115,13 @@ static unsigned ask(struct login *login, const char *sql, char *value, size_t si
 	return mysql_errno(login->db);
 }
 
-static int tell(struct login *login, const char *sql)
+static int tell(struct mysql_login *login, const char *sql)
 {
 	return ask(login, sql, NULL, 0) ? explain(login) : 0;
 }
 
 /* Old servers and poolers don't have the variable; then only the client's own deadline counts. */
-static int set_time_limit(struct login *login)
+static int set_time_limit(struct mysql_login *login)
 {
 	int64_t limit = login->server->query_timeout;
 	char sql[100];
@@ -396,7 +149,7 @@ int mysql_check_role(enum server_role role, const char *value, struct error *why
 					 : "role = primary, and the server is read_only");
 }
 
-static int check_role(struct login *login)
+static int check_role(struct mysql_login *login)
 {
 	enum server_role role = (enum server_role)login->server->settings->role;
 	char value[20] = "";
@@ -413,7 +166,7 @@ static int check_role(struct login *login)
  * the character set and autocommit for each. Answers depend on nothing else; without autocommit
  * they would be those of the connection's first minute for ever.
  */
-static int set_up_session(struct login *login)
+static int set_up_session(struct mysql_login *login)
 {
 	if (tell(login, "SET NAMES utf8mb4") < 0 || tell(login, "SET autocommit = 1") < 0)
 		return -1;
@@ -423,7 +176,7 @@ static int set_up_session(struct login *login)
 	return set_time_limit(login) < 0 ? -1 : check_role(login);
 }
 
-static int set_options(struct login *login, const struct mysql_config *config)
+static int set_options(struct mysql_login *login, const struct mysql_config *config)
 {
 	size_t stack = STACK_SIZE;
 	unsigned no_files = 0, tcp = MYSQL_PROTOCOL_TCP;
@@ -443,7 +196,7 @@ static int set_options(struct login *login, const struct mysql_config *config)
 		mysql_optionsv(login->db, MYSQL_READ_DEFAULT_FILE, config->option_file);
 	if (config->option_group)
 		mysql_optionsv(login->db, MYSQL_READ_DEFAULT_GROUP, config->option_group);
-	if (set_tls(login) < 0)
+	if (mysql_tls_set(login) < 0)
 		return error_set(login->why, "%s", mysql_error(login->db));
 	return 0;
 }
@@ -463,7 +216,7 @@ static enum server_tls effective_tls(const struct mysql_config *config, const st
 int mysql_connect_to(const struct mysql_config *config, const struct server *server, MYSQL **ret_db,
 	struct error *why)
 {
-	struct login login = {.server = server,
+	struct mysql_login login = {.server = server,
 		.tls = effective_tls(config, server),
 		.deadline = clock_ms() + (uint64_t)server->settings->connect_timeout,
 		.why = why};

@@ -1,7 +1,7 @@
 /*
  * Mail addresses the way Postfix handles them: external (quoted, as in SMTP) and internal
- * (unquoted) form, extensions, lists. Text in, text out; no thread, no state. Every rule here has
- * its twin in postfix: src/global/{quote_822_local,split_addr,strip_addr,mail_addr_crunch}.c.
+ * (unquoted) form, extensions. Text in, text out; no thread, no state. Every rule here has its twin
+ * in postfix: src/global/{quote_822_local,split_addr,strip_addr}.c. Lists: address_list.h.
  */
 #ifndef TABLED_ENGINE_ADDRESS_H
 #define TABLED_ENGINE_ADDRESS_H
@@ -9,6 +9,9 @@
 #include "base/buf.h"
 
 #include <stdbool.h>
+
+/* Where the local part starts: behind a source route "@a,@b:", which is never quoted. */
+size_t address_route_size(struct slice address);
 
 /* Appends the internal form: quotes and backslashes of the local part are taken away. */
 void address_unquote(struct slice address, struct buf *out);
@@ -25,13 +28,6 @@ void address_quote_local(struct slice local, struct buf *out);
  * when '-' is a delimiter). ret_size is the extension's, delimiter included.
  */
 ptrdiff_t address_extension(struct slice address, const char *delimiters, size_t *ret_size);
-
-/*
- * Appends an address list with `extension` added to each local part, as Postfix does with what
- * was not matched of a key. The addresses come out in external form, joined by commas. Returns
- * the number of addresses; 0 means that the text is none, and nothing was appended.
- */
-size_t address_list_extend(struct slice list, struct slice extension, struct buf *out);
 
 /*
  * Whether the address is user@domain whose external and internal forms are the same beyond doubt:

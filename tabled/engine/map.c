@@ -4,6 +4,7 @@
 #include "base/tabescape.h"
 #include "base/utf8.h"
 #include "engine/address.h"
+#include "engine/address_list.h"
 #include "engine/shape.h"
 
 #include <inttypes.h>
