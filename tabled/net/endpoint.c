@@ -264,7 +264,7 @@ static int unix_bind(int fd, const struct endpoint *endpoint, const struct endpo
  */
 static int lock_directory(const struct endpoint *endpoint)
 {
-	enum { TRIES = 100, PAUSE_US = 1000 };
+	enum { TRIES = 1000, PAUSE_US = 1000 };
 	char path[sizeof(endpoint->host)];
 	int fd;
 

@@ -68,13 +68,14 @@ class Seen:
 def watch(asker, change, committed):
     old = 0
     while True:
+        asked = 1000 * (time.monotonic() - committed)
         reply = asker.ask(MAP, change.address)
         now = 1000 * (time.monotonic() - committed)
         if reply == live.reply_for(change.after):
             return Seen(now, old)
         if reply != live.reply_for(change.before):
             raise stage.StageError(f"{change.address}: neither the old nor the new answer: {reply}")
-        old = now
+        old = asked  # what was right when it was given may be late when it is here
         if now > 1000 * LOST_SECONDS:
             raise stage.StageError(f"a change was not seen for {LOST_SECONDS} s: {change.sql()}")
         time.sleep(PAUSE_SECONDS)

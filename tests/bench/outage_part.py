@@ -16,6 +16,7 @@ ROWS = {False: 20000, True: 500}  # by whether it is the short form
 CLIENTS = 16
 THINK_SECONDS = 0.005  # between a client's lookups
 RETRY_SECONDS = 0.02   # until a client that was cut off comes again
+NEW_ENOUGH = 20        # answers "not found" that say that it is asked again
 BACK_SECONDS = 30      # the most that is waited for the database, beyond what is measured anyway
 UNKNOWN_SHARE = 0.05
 # Everything expires while the database is away.
@@ -66,9 +67,9 @@ class Load:
         self.phase = name
 
     def await_database(self):
-        """Until it was asked for an address that is new: on a busy machine it comes back late."""
+        """Until it was asked for addresses that are new: on a busy machine it comes back late."""
         deadline = time.monotonic() + BACK_SECONDS
-        while not self.phases[self.phase].counts["not found"] and time.monotonic() < deadline:
+        while self.phases[self.phase].counts["not found"] < NEW_ENOUGH and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def draw(self, chance):

@@ -13,6 +13,7 @@ import subprocess
 import time
 
 from support import keep
+from support.ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_SECONDS = 10
@@ -79,12 +80,6 @@ def locked(path):
         yield
     finally:
         lock.close()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def confine(processes, processors):

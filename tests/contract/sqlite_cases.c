@@ -185,7 +185,7 @@ START_TEST(configuration_that_is_gone)
 	struct buf saved = {0};
 
 	asker_open(&writer);
-	asker_wish(&writer, (struct asker_wishes){.patience = 2 * SHORT_MS});
+	asker_wish(&writer, (struct asker_wishes){.patience = 10 * SHORT_MS});
 	asker_start(&writer, INSERT, VALUES("a", "1"));
 	ck_assert(waits());
 	buf_add(&saved, place.config, writer.backend->config_size);

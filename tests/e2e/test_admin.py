@@ -632,7 +632,7 @@ def test_copy_is_interrupted(fresh_database, tmp_path, one, other):
     """It is killed somewhere in many rows, and done again."""
     first, second, ctl = pair(fresh_database, tmp_path, one, other)
     first.execute("INSERT INTO domain (domain) VALUES ('bulk.example');")
-    first.load_rows("alias", ("address", "goto"), ((f"user{n:06d}@bulk.example", "x@elsewhere.example") for n in range(20000)))
+    first.load_rows("alias", ("address", "goto"), ((f"user{n:06d}@bulk.example", "x@elsewhere.example") for n in range(60000)))
     count = "SELECT count(*) FROM alias;"
     with subprocess.Popen([program("tabledctl"), "-c", ctl.path, "copy", "--progress", "mail", "other"],
                           stderr=subprocess.PIPE, text=True) as process:
@@ -641,10 +641,10 @@ def test_copy_is_interrupted(fresh_database, tmp_path, one, other):
                 process.kill()
                 break
         process.stderr.read()
-    assert 5000 <= int(second.execute(count)) < 20000
-    assert "alias: 20000 rows, the same" in ctl("copy", "mail", "other")
+    assert 5000 <= int(second.execute(count)) < 60000
+    assert "alias: 60000 rows, the same" in ctl("copy", "mail", "other")
     shown = ctl.run("copy", "--progress", "mail", "other")
-    assert "copying alias: 20000 rows\n" in shown.stderr and "checking alias: 500 rows\n" in shown.stderr
+    assert "copying alias: 60000 rows\n" in shown.stderr and "checking alias: 500 rows\n" in shown.stderr
 
 
 @pytest.mark.parametrize("rows, others", [

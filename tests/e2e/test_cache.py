@@ -170,7 +170,7 @@ def test_stale_not_found_by_the_kind_of_map():
     """It would reject a recipient or a domain in the one, and is the usual answer in the other."""
     maps = ["virtual_mailbox_domains", "virtual_mailbox_maps", "relay_domains", "virtual_alias_maps",
             "transport_maps", "sender_bcc_maps"]
-    options = 'negative_ttl = "500ms"  grace = "0"'
+    options = 'negative_ttl = "3s"  grace = "0"'
     with make_daemon(*((name, options) for name in maps),
                      ("told", f"serves = virtual_mailbox_domains  stale_negative = yes  {options}"),
                      ("forbidden", f"serves = virtual_alias_maps  stale_negative = no  {options}")) as daemon:
@@ -181,7 +181,7 @@ def test_stale_not_found_by_the_kind_of_map():
                 client.ask(name, "nobody.example")
             assert {client.reply() for _ in names} == {NOT_FOUND}
         with Away(daemon):
-            time.sleep(1)
+            time.sleep(4)
             seen = {name: answer(daemon, name, "nobody.example") for name in names}
         rejecting = {"virtual_mailbox_domains", "virtual_mailbox_maps", "relay_domains", "forbidden"}
         assert {name for name in names if seen[name].startswith(TEMPORARY)} == rejecting, seen

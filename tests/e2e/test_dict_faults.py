@@ -20,9 +20,11 @@ from support.daemon import Daemon
 from support.databases import DatabaseError, FaultProxy, MariaDB, PgBouncer, PostgreSQL, Sqlite
 from support.holders import row_lock
 from support.ledger import EndOfConnection, Ledger, PatientClient, Writers, write
-from support.load import slowness
+from support.slowness import slowness
 
 QUERY_SECONDS = 2
+AMPLE_SECONDS = 20  # where nobody is to fail for being late: a disk, or this machine, may stand still for a while
+ALIVE_SECONDS = 1   # so long after its last answer a connection is used without another look
 READS_AFTER_WRITES = 10000
 SERVERS = {"pgsql": PostgreSQL, "mysql": MariaDB}
 
@@ -131,10 +133,15 @@ def test_connections_lost_in_silence(site, kind, pause):
             DictClient(daemon, "demo") as client:
         chance = random.Random(1)
         assert write(client, site.ledger, kind, chance) == "O", site.ledger.why
+        used = time.monotonic()
         time.sleep(pause)
         proxy.cut(0, "silent")
-        expected = "W" if kind == "t" and not pause else "F"
-        assert write(client, site.ledger, kind, chance) == expected, site.ledger.why
+        idle = time.monotonic() - used
+        seen = write(client, site.ledger, kind, chance)
+        if kind != "t" or idle > ALIVE_SECONDS:
+            assert seen == "F", site.ledger.why
+        elif idle < ALIVE_SECONDS / 2:  # between the two nobody can tell
+            assert seen == "W", site.ledger.why
         proxy.pass_on()
         proxy.reset()
         proxy.pass_on()
@@ -282,7 +289,7 @@ def test_daemon_killed(site):
 
 def test_daemon_stopped(site):
     """In good order: whoever is answered is answered right, the others are hung up on."""
-    daemon = Daemon(site.config())
+    daemon = Daemon(site.config(seconds=AMPLE_SECONDS))
     try:
         for _ in range(3):
             daemon.start()
@@ -301,7 +308,7 @@ def test_daemon_stopped(site):
 def test_clients_gone(site):
     """In the middle of a transaction, of a line, and while it is being committed."""
     chance = random.Random(4)
-    with Daemon(site.config()) as daemon:
+    with Daemon(site.config(seconds=AMPLE_SECONDS)) as daemon:
         for n in range(150):
             client = DictClient(daemon, "demo")
             name = site.ledger.name("p")
@@ -324,7 +331,7 @@ def test_clients_gone(site):
 
 def test_deadlocks(site):
     """Two rows in either order: who is chosen to lose is tried again, or told so. Sums are exact."""
-    with Daemon(site.config()) as daemon, \
+    with Daemon(site.config(seconds=AMPLE_SECONDS)) as daemon, \
             Writers(daemon, site.ledger, count=16, kinds="k", pause=0) as writers:
         writers.wait_for("O", 200)
     assert not set(site.ledger.counts()) - set("OFX"), site.ledger.why
@@ -336,7 +343,7 @@ def test_deadlocks(site):
 def test_locked_for_a_while(site, kind):
     """Whoever writes waits, and then it is done."""
     chance = random.Random(1)
-    with Daemon(site.config(workers=1)) as daemon, DictClient(daemon, "demo") as client:
+    with Daemon(site.config(workers=1, seconds=AMPLE_SECONDS)) as daemon, DictClient(daemon, "demo") as client:
         assert write(client, site.ledger, kind, chance) == "O", site.ledger.why
         row = next_row(site, kind)
         with row_lock(site.database, *row) as end:
@@ -350,7 +357,7 @@ def test_locked_for_a_while(site, kind):
 def test_locked_for_too_long(site, kind):
     """It is F, since nothing of it has happened, and nothing does when the lock is gone."""
     chance = random.Random(1)
-    with Daemon(site.config(workers=1)) as daemon, DictClient(daemon, "demo") as client:
+    with Daemon(site.config(workers=1, seconds=QUERY_SECONDS + 1)) as daemon, DictClient(daemon, "demo") as client:
         for _ in range(3):
             assert write(client, site.ledger, kind, chance) == "O", site.ledger.why
             with row_lock(site.database, *next_row(site, kind)):
@@ -386,7 +393,7 @@ def send_set(client, key, value):
 @pytest.mark.parametrize("workers", [1, 4])
 def test_order_of_one_client(site, workers):
     """He sends all of it at once; what he asks for has seen all that he has set before, if not more."""
-    with Daemon(site.config(workers=workers)) as daemon, contextlib.ExitStack() as stack:
+    with Daemon(site.config(workers=workers, seconds=AMPLE_SECONDS)) as daemon, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(DictClient(daemon, "demo")) for _ in range(6)]
         sent = []
         for n, (at, client) in itertools.product(range(50), enumerate(clients)):
@@ -437,7 +444,7 @@ def test_read_after_write(site, workers):
         except Exception as error:  # pylint: disable=broad-except
             wrong.append(repr(error))
 
-    with Daemon(site.config(workers=workers)) as daemon:
+    with Daemon(site.config(workers=workers, seconds=AMPLE_SECONDS)) as daemon:
         askers = [threading.Thread(target=run_checked, args=(ask_on, daemon, n)) for n in range(3)]
         writers = [threading.Thread(target=run_checked, args=(write_on, daemon, n)) for n in range(3)]
         for thread in (*askers, *writers):
@@ -554,7 +561,7 @@ def eventually_works(function):
 
 def test_iterate_slow_clients(site, bulk):
     """They take nothing of what they have asked for: that takes little memory, and holds up nobody."""
-    with Daemon(site.config(workers=2), environment=LEAN) as daemon, contextlib.ExitStack() as stack:
+    with Daemon(site.config(workers=2, seconds=AMPLE_SECONDS), environment=LEAN) as daemon, contextlib.ExitStack() as stack:
         daemon_list(daemon)
         before = memory(daemon)
         readers = [stack.enter_context(Reader(daemon)) for _ in range(40)]
@@ -603,7 +610,7 @@ def reload_with(daemon, config):
 
 
 def test_reload_under_load(site):
-    config = site.config()
+    config = site.config(seconds=AMPLE_SECONDS)
     with Daemon(config) as daemon, Writers(daemon, site.ledger) as writers:
         for n in range(10):
             daemon.write_config(config.replace('"1h"', f'"{n + 1}h"'))
@@ -618,7 +625,7 @@ def test_purge_across_reload(site):
     What is committed by the configuration of before is purged for the new one as well, which has looked
     at the same row meanwhile, by another key.
     """
-    config = site.config(workers=2)
+    config = site.config(workers=2, seconds=AMPLE_SECONDS)
     more = ('dictionary demo {\n    key "shared/both/$name" { source = mail  table = ticket  fields = {"name = $name"}  '
             'value_field = {"amount", "name"}  ttl = "1h" }')
     with Daemon(config) as daemon, DictClient(daemon, "demo") as client, row_lock(site.database, *next_row(site, "t")) as end:
@@ -639,14 +646,14 @@ def test_purge_across_reload(site):
 @pytest.mark.parametrize("kind", "pt")
 def test_stopped_while_committing(site, kind):
     """Whoever waits for a commit gets his answer before the end."""
-    daemon = Daemon(site.config())
+    daemon = Daemon(site.config(seconds=AMPLE_SECONDS))
     try:
         daemon.start()
         with DictClient(daemon, "demo") as client:
             assert write(client, site.ledger, kind, AlwaysFirst()) == "O", site.ledger.why
             with row_lock(site.database, *next_row(site, kind)) as end:
-                waker = threading.Timer(QUERY_SECONDS / 4, end)
-                stopper = threading.Timer(QUERY_SECONDS / 8, daemon.stop)
+                waker = threading.Timer(QUERY_SECONDS, end)
+                stopper = threading.Timer(QUERY_SECONDS / 2, daemon.stop)
                 waker.start()
                 stopper.start()
                 assert write(client, site.ledger, kind, AlwaysFirst()) == "O", site.ledger.why
@@ -693,7 +700,10 @@ def refuse_writes(server, is_on):
     if server.kind == "pgsql":
         server.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if is_on else 'off'};",
                        server.own_database)
-        server.execute("SELECT pg_reload_conf(); SELECT pg_sleep(0.2);", server.own_database)
+        server.execute("SELECT pg_reload_conf();", server.own_database)
+        # Those who are there have been told before anybody new comes.
+        wait_until(lambda: server.execute("SHOW default_transaction_read_only", server.own_database).strip() ==
+                   ("on" if is_on else "off"), "the server has read its configuration")
     else:
         server.execute(f"SET GLOBAL read_only = {int(is_on)}", server.own_database)
 
@@ -822,7 +832,7 @@ def test_many_come_and_go(site):
                 return
 
     # Patience: a file has one writer at a time, and the disk may have others to serve.
-    with Daemon(site.config(seconds=20) + CONTROL_LISTENER % "", environment=LEAN) as daemon:
+    with Daemon(site.config(seconds=AMPLE_SECONDS) + CONTROL_LISTENER % "", environment=LEAN) as daemon:
         threads = [threading.Thread(target=live, args=(daemon, n)) for n in range(200)]
         for thread in threads:
             thread.start()

@@ -98,6 +98,16 @@ class Mail:
     def feed(self):
         return self.control.command(command="status")["sources"][0]["feed"]
 
+    def wait_for_all(self):
+        """Until the feed has read all that is committed by now."""
+        committed = time.monotonic()
+
+        def has_read():
+            asked = time.monotonic()
+            return asked - self.feed()["age"] / 1000 > committed
+
+        wait(has_read, lambda: f"{self.feed()}\n{self.daemon.log()}", PATIENCE)
+
     def wait_for_state(self, state):
         wait(lambda: self.feed()["state"] == state, lambda: f"{self.feed()}, not {state}:\n{self.daemon.log()}", PATIENCE)
 
@@ -293,7 +303,7 @@ def test_changes_are_seen(make, kind, record_property):
         for map_name, key, sql, answer, stays in [*CHANGES, *particular_changes(kind)]:
             database.execute(restore + ROWS)
             wait(lambda: mail.get("alias", "one@a.example") == "OK 1@x", lambda: "the rows are back")
-            time.sleep(0.3)  # until the feed has read all of that
+            mail.wait_for_all()
             mail.know(map_name, key)
             mail.know(*stays)
             before = mail.get(*stays)
@@ -626,6 +636,8 @@ def test_a_crash_loses_a_commit_that_was_seen():
         mail.sees("alias", "one@a.example", "OK lost@x")
         mail.know("alias", "one@a.example")
         os.kill(process, signal.SIGKILL)
+        # The server begins to recover when it sees that he is gone.
+        wait(lambda: not os.path.exists(f"/proc/{process}"), lambda: "he stays", PATIENCE)
         wait(database.is_ready, lambda: "it does not come back", PATIENCE)
         assert database.execute("SELECT goto FROM alias WHERE address IN ('one@a.example', 'two@a.example') ORDER BY address") == (
             "1@x\nstays@x\n")
@@ -650,6 +662,7 @@ def test_a_standby_alone(kind):
             change_something(first, number)
             mail.sees("alias", "one@a.example", f"OK n{number}@x")
             assert mail.is_kept("alias", "two@a.example")
+        second.wait_for_replay(first)
         counts = [server.execute("SELECT count(*) FROM tabled_change") for server in (first, second)]
         assert counts[0] == counts[1]
         assert "a connection was lost" not in mail.daemon.log()

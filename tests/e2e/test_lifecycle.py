@@ -252,6 +252,7 @@ def test_reloads_leave_nothing_behind(daemon):
 def test_map_goes_while_it_is_asked(daemon):
     with locked_database(daemon) as unlock, Client(daemon) as client, Client(daemon, CONTROL) as operator:
         client.ask("slow", "before", "before")
+        wait_until_asked(daemon, 2)
         operator.send(b'{"command": "get", "map": "slow", "key": "operator", "explain": true}\n')
         wait_until_locked(daemon)
         assert reload(daemon, base_config().replace(SLOW, "").replace("sqlite mail {", "sqlite mail2 {"))["status"] == "ok"
@@ -266,12 +267,14 @@ def test_map_goes_while_it_is_asked(daemon):
 
 def test_many_reloads_while_locked(daemon):
     """Each configuration keeps its own lookups until they are answered."""
+    patient = base_config(query_timeout="90s")
+    assert reload(daemon, patient)["status"] == "ok"
     with locked_database(daemon) as unlock, Client(daemon) as client:
         for number in range(50):
             client.ask("slow", number)
             wait_until_asked(daemon, number + 1)
             query = f"SELECT 'slow{number}-%s' FROM one"
-            assert reload(daemon, base_config().replace("SELECT 'slow-%s' FROM one", query))["status"] == "ok"
+            assert reload(daemon, patient.replace("SELECT 'slow-%s' FROM one", query))["status"] == "ok"
         client.ask("slow", "last")
         unlock()
         assert client.reply() == "OK slow-0"

@@ -20,8 +20,9 @@ import threading
 import time
 
 from support.daemon import Daemon
+from support.slowness import slowness
 
-PATIENCE = 30  # seconds; never a promise of speed
+PATIENCE = 30 * slowness()  # seconds; never a promise of speed
 MEGABYTE = 1 << 20
 
 # AddressSanitizer keeps what was freed: little of it, so that memory can be measured.

@@ -24,12 +24,15 @@ import sys
 import tempfile
 import time
 
+from support.ports import free_port
+from support.slowness import slowness
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
-# Patience, not promises: a sanitizer build on a busy machine may be slow to start.
-START_SECONDS = 30
-STOP_SECONDS = 30
-LOG_SECONDS = 15
+# Patience, not promises.
+START_SECONDS = 30 * slowness()
+STOP_SECONDS = 30 * slowness()
+LOG_SECONDS = 15 * slowness()
 
 SUPPRESSIONS = SOURCE / 'tests' / 'support' / 'tsan.supp'
 
@@ -63,22 +66,6 @@ def sanitizer_environment():
     environment.setdefault('UBSAN_OPTIONS', 'print_stacktrace=1:halt_on_error=1')
     environment.setdefault('TSAN_OPTIONS', f'halt_on_error=1:suppressions={SUPPRESSIONS}')
     return environment
-
-
-def free_port(family=socket.AF_INET):
-    """A TCP port of the loopback interface that nobody uses now."""
-    with socket.socket(family) as probe:
-        probe.bind(('::1' if family == socket.AF_INET6 else '127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
-def has_ipv6():
-    """Whether this machine has the IPv6 loopback address."""
-    try:
-        free_port(socket.AF_INET6)
-    except OSError:
-        return False
-    return True
 
 
 def endpoint_connect(endpoint, timeout=10):
@@ -134,8 +121,7 @@ class Daemon:
     def port(self, name):
         """The port that @PORT:NAME@ stands for."""
         if name not in self.ports:
-            taken = set(self.ports.values())
-            self.ports[name] = next(port for port in iter(free_port, None) if port not in taken)
+            self.ports[name] = free_port()
         return self.ports[name]
 
     def expand(self, text):

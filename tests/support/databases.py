@@ -29,6 +29,7 @@ import tempfile
 import time
 
 from support import keep
+from support.ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FAULT_PROXY = pathlib.Path(__file__).with_name("fault_proxy.py")
@@ -48,19 +49,6 @@ def find_program(name):
     """Where a program is; PostgreSQL's are not in PATH. None if it is not installed."""
     versions = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
     return shutil.which(name, path=":".join([*reversed(versions), os.environ.get("PATH", ""), "/usr/sbin"]))
-
-
-def server_port():
-    """
-    A free port below those that the kernel gives to clients. A client that tries again and again to
-    reach a dead server could else meet its own port, and keep the server from coming back.
-    """
-    for port in iter(lambda: random.randrange(20000, 32000), None):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
 
 
 def wait_until(condition, what, seconds=START_SECONDS):
@@ -107,7 +95,7 @@ class Server:
         self.directory.mkdir(exist_ok=True)
         self.directory.chmod(0o755)
         self.owner = owner or os.getpid()
-        self.port = port or server_port()
+        self.port = port or free_port()
         self._keeper = None
         self._make_directory(self.directory / "data", 0o700)
         self._make_directory(self.directory / "run")
@@ -777,7 +765,7 @@ class FaultProxy:
     host = "127.0.0.1"
 
     def __init__(self, host, port):
-        self.port = server_port()
+        self.port = free_port()
         self._target = (host, str(port))
         self._process = None
 

@@ -23,7 +23,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.daemon import free_port
+from support.ports import free_port
 from support.postfix import SHIPPED, make_certificate, public_directory, wait_until
 from support.smtp import trust_anybody
 

@@ -15,12 +15,12 @@ is a statement that stands alone: it adds one to a row that no other ticket meet
 
 import collections
 import contextlib
-import itertools
 import random
 import threading
 import time
 
 from support.client import DictClient, DictError
+from support.slowness import slowness
 
 TICKETS = 200000
 ROWS = 4  # of tally and twin: few, so that writers meet
@@ -51,8 +51,8 @@ class Ledger:
 
     def __init__(self, database):
         self.database = database
-        self._numbers = itertools.count()
-        self._last = -1
+        self._naming = threading.Lock()
+        self._last = -1  # the number of the last transaction
         self._cleared = 0  # the number of the first transaction since
         self.told = {}  # by name: one letter; "X": the connection ended before a reply
         self.why = collections.Counter()
@@ -75,7 +75,9 @@ class Ledger:
 
     def name(self, letter):
         """A new one; of a ticket, that of a row."""
-        self._last = number = next(self._numbers)
+        with self._naming:
+            self._last += 1
+            number = self._last
         return f"{letter}{number % TICKETS if letter == 't' else number}"
 
     def note(self, name, letter, why=""):
@@ -183,8 +185,8 @@ class Writers:
                 time.sleep(self.pause)
 
     def wait_for(self, letter, more=50, seconds=60):
-        """Until so many more were told this."""
-        deadline, goal = time.monotonic() + seconds, self.ledger.counts()[letter] + more
+        """Until so many more were told this; patience, not a promise."""
+        deadline, goal = time.monotonic() + seconds * slowness(), self.ledger.counts()[letter] + more
         while self.ledger.counts()[letter] < goal:
             assert not self.errors, self.errors[0]
             assert time.monotonic() < deadline, f"no {letter} comes: {self.ledger.figures()}; {self.ledger.why}"

@@ -21,6 +21,7 @@ import heapq
 import itertools
 import json
 import os
+import pathlib
 import random
 import selectors
 import socket
@@ -28,6 +29,9 @@ import subprocess
 import sys
 import time
 
+from support.slowness import slowness
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
 SETTLE_SECONDS = 10   # after trouble, until everything is answered right; patience, not a promise
 STEADY_SECONDS = 0.2  # of right answers thereafter
 SHOWN_FAULTS = 10
@@ -51,8 +55,8 @@ class Load:
         self._report = {}
 
     def __enter__(self):
-        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                         text=True)
+        self._process = subprocess.Popen([sys.executable, "-m", "support.load"], cwd=TESTS, stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, text=True)
         self._tell(self._plan)
         return self
 
@@ -138,11 +142,6 @@ class Load:
             one = report["kinds"][kind]
             text += f" ({kind}: {one['right']}, longest {one['longest']:.2f} s)"
         return text
-
-
-def slowness():
-    """By how much patience has to be longer than usual: a sanitizer's build is slow."""
-    return float(os.environ.get("TABLED_SLOWNESS", "1"))
 
 
 # The clients' process.

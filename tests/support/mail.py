@@ -14,6 +14,7 @@ from pathlib import Path
 from support import dovecot
 from support.databases import insertion
 from support.dovecot_auth import PASSWORD
+from support.postfix import wait_until
 from support.sink import Sink
 from support.smtp import SmtpClient
 
@@ -229,6 +230,7 @@ def observe(postfix, sinks, cases):
             assert queued.group(1) not in owner, f"two messages are called {queued.group(1)}"
             owner[queued.group(1)] = case.name
     postfix.wait_until_idle()
+    _wait_for_log(postfix, set(owner))
     log = postfix.log_text()
     _follow_bounces(log, owner)
     for delivery in sinks.take_all():
@@ -241,6 +243,17 @@ def observe(postfix, sinks, cases):
                                for command, reply in observation.replies]
         observation.sort()
     return seen
+
+
+def _wait_for_log(postfix, names):
+    """Until it tells the end of each message that is not in the queue any more: it is written by a process of its own."""
+    ended = names - {message["queue_id"] for message in postfix.queued()}
+
+    def is_complete():
+        log = postfix.log_text()
+        return all(f": {name}: removed" in log for name in ended)
+
+    wait_until(is_complete, 30, lambda: f"the log tells too little:\n{postfix.log_text()[-4000:]}")
 
 
 def _follow_bounces(log, owner):

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.daemon import free_port
+from support.ports import free_port
 
 SHIPPED = Path(__file__).resolve().parents[2] / "postfix-maps"
 

@@ -6,6 +6,7 @@ their user, and servers outside as "NAME recipient".
 """
 
 import collections
+import contextlib
 import itertools
 import re
 import threading
@@ -97,7 +98,8 @@ class Site:
                     return reply
             reply = client.send_message(f"Subject: {name}\n{HEADER}: {name}\nFrom: <{sender}>\n{headers}\n"
                                         + "x" * 70 + ("\n" + "x" * 70) * (size // 71))
-            client.ask("QUIT")
+            with contextlib.suppress(OSError):  # the message is taken, or not, whatever comes now
+                client.ask("QUIT")
             return reply
 
     def send(self, recipients, places, **how):

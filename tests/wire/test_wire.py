@@ -15,7 +15,8 @@ import time
 
 import pytest
 
-from support.daemon import Daemon, has_ipv6
+from support.daemon import Daemon
+from support.ports import has_ipv6
 from wire_file import read_wire_file
 
 # How long a reply may take before the test gives up. Never a promise of speed.
@@ -44,7 +45,8 @@ def daemon_config(file):
     for transport in file.transports:
         if transport != 'inet6' or has_ipv6():
             endpoint = ENDPOINTS[transport]
-            listeners += f'{file.protocol} {{ listen = "{endpoint}"  {file.listener} }}\n'
+            # However slow this machine is: some send 65,000 bytes one by one.
+            listeners += f'{file.protocol} {{ listen = "{endpoint}"  request_timeout = "5m"  {file.listener} }}\n'
     return file.config + listeners
 
 

@@ -187,6 +187,9 @@ def test_over_quota(site):
     user = "full@example.com"
     site.send(user, [user], size=20000)
     site.settle()
+    # The message is there before it is counted.
+    wait_until(lambda: site.database.execute(f"SELECT messages FROM quota WHERE username = '{user}';").strip() == "1", 10,
+               lambda: "the message is not counted")
     for recipient in (user, "full+tag@example.com"):
         assert site.verdict(recipient, options=" SIZE=30000").startswith("552 5.2.2")
     # Dovecot 2.4.1 takes the words of quota_status_overquota for this, too.

@@ -416,7 +416,7 @@ END_TEST
 /* That nothing was done is known, and said in time. */
 START_TEST(somebody_holds_the_lock)
 {
-	ground.setup.source_settings.query_timeout = 300;
+	ground.setup.source_settings.query_timeout = 2000;
 	ground_start();
 	ground_sql("BEGIN EXCLUSIVE");
 	commit("u", "set shared/login/n=1;set shared/login/m=1", TRY_LATER, "was locked by");
