@@ -1,6 +1,6 @@
 /*
  * All of it runs within connect_timeout. The library's own timeouts are in seconds and don't cover
- * TLS, so its non-blocking calls are used, and a thread watches over the handshake.
+ * TLS, so its non-blocking calls are used, and in mysql_tls.c a thread watches over the handshake.
  */
 #include "mysql_connect.h"
 

@@ -1,6 +1,6 @@
 /*
- * How the MariaDB/MySQL backend connects: its options, TLS, and what a session has to be told. For
- * this backend alone.
+ * How the MariaDB/MySQL backend connects: its options, and what a session has to be told. TLS:
+ * mysql_tls.h. For this backend alone.
  */
 #ifndef TABLED_BACKENDS_MYSQL_CONNECT_H
 #define TABLED_BACKENDS_MYSQL_CONNECT_H

@@ -20,6 +20,7 @@ enum mysql_step {
 	STEP_FORGET,
 };
 
+/* All that it points to is its own, but for the batch and for texts that are constants. */
 struct mysql_conn {
 	MYSQL *db;
 	int fd;           /* a duplicate: the library closes its own when it likes */
@@ -28,7 +29,7 @@ struct mysql_conn {
 	enum server_role role; /* that it has to have … */
 	uint64_t role_at;      /* ms; … and had when that was looked at */
 
-	struct batch *batch; /* the one that runs; the rest is about it */
+	struct batch *batch; /* borrowed: the one that runs; the rest is about it */
 	struct batch part;   /* those of its questions that are asked just now */
 	struct buf sql;
 	enum mysql_step step;
@@ -38,7 +39,7 @@ struct mysql_conn {
 	/* What the calls bring. */
 	int failed;
 	MYSQL_RES *result;
-	MYSQL_ROW row;
+	MYSQL_ROW row; /* in the result */
 	MYSQL_STMT *statement;
 	my_bool forgotten;
 
@@ -46,6 +47,15 @@ struct mysql_conn {
 	const char *trouble; /* found while reading rows: said after the last one */
 	enum fault trouble_fault;
 };
+
+/*
+ * mysql_check.c: a primary may be made read-only, and another one take its place, while its
+ * connections last.
+ */
+bool mysql_is_role_due(const struct mysql_conn *conn);
+
+/* mysql_part.c: the server's words in one line; it quotes the query. */
+void mysql_explain(struct error *why, const char *words, unsigned code);
 
 /*
  * Each of these goes on where a call has brought us, or begins. They return whether there is
@@ -56,7 +66,7 @@ struct mysql_conn {
 bool mysql_begin_batch(struct mysql_conn *conn);
 bool mysql_end(struct mysql_conn *conn, enum progress progress);
 
-/* mysql_part.c: the questions of the batch from `first` on. */
+/* mysql_part.c: the questions of the batch from `first` on, if any is left. */
 bool mysql_ask_from(struct mysql_conn *conn, struct question *first);
 bool mysql_after_query(struct mysql_conn *conn);
 bool mysql_after_row(struct mysql_conn *conn);
@@ -73,11 +83,5 @@ bool mysql_after_forget(struct mysql_conn *conn);
 bool mysql_ask_role(struct mysql_conn *conn);
 bool mysql_after_role(struct mysql_conn *conn);
 bool mysql_after_role_result(struct mysql_conn *conn);
-
-/* A primary may be made read-only, and another one take its place, while its connections last. */
-bool mysql_is_role_due(const struct mysql_conn *conn);
-
-/* The server's words in one line: it quotes the query. */
-void mysql_explain(struct error *why, const char *words, unsigned code);
 
 #endif

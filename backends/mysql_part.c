@@ -46,7 +46,6 @@ static size_t part_size(struct mysql_conn *conn, const struct statement *stateme
 	return left < PART_MOST ? left : PART_MOST;
 }
 
-/* Begins with the questions from `first` on, if any is left. */
 bool mysql_ask_from(struct mysql_conn *conn, struct question *first)
 {
 	size_t left = (size_t)(conn->batch->questions + conn->batch->count - first);
@@ -95,7 +94,6 @@ static void know(struct mysql_conn *conn, enum way way)
 	known->since = clock_ms();
 }
 
-/* The server's words in one line: it quotes the query. */
 void mysql_explain(struct error *why, const char *words, unsigned code)
 {
 	error_set(why, "%s (error %u)", words, code);

@@ -27,7 +27,7 @@ struct mysql_login {
  */
 int mysql_tls_set(struct mysql_login *login);
 
-/* ms */
+/* The ms until a time of clock_ms(); 0 if that is past. */
 int mysql_time_left(uint64_t deadline);
 
 #endif

@@ -259,8 +259,8 @@ static int unix_bind(int fd, const struct endpoint *endpoint, const struct endpo
 
 /*
  * One tabled at a time looks whether a socket is stale and takes its place: of two that start
- * together, the second would else remove what the first has just made. It waits only for a moment,
- * since anybody who may read the directory could hold the lock. Returns what to close, or -1.
+ * together, the second would else remove what the first has just made. It waits for a second at
+ * most, since anybody who may read the directory could hold the lock. Returns what to close, or -1.
  */
 static int lock_directory(const struct endpoint *endpoint)
 {

@@ -59,7 +59,7 @@ def changes(rows, count):
 
 
 class Seen:
-    """What was seen of one change: milliseconds from COMMIT to the first new and the last old answer."""
+    """Of one change: milliseconds from COMMIT to the first new answer, and to the last question that got the old one."""
 
     def __init__(self, new, old):
         self.new, self.old = new, old

@@ -25,7 +25,7 @@ from support.load import Load
 from support.slowness import slowness
 
 QUERY_SECONDS = 2
-AMPLE_SECONDS = 8  # where nobody is to be late, however busy this machine is
+AMPLE_SECONDS = 6  # where nobody is to be late, however busy this machine is
 PATIENCE = (QUERY_SECONDS + 5) * slowness()  # for one reply; never a promise of speed
 STOP_SECONDS = 15 * slowness()
 GONE_SECONDS = 15 * slowness()  # for a cancelled query to leave the server; it would run for much longer
@@ -327,6 +327,9 @@ def trial(request, site, record_property):
             try:
                 run.watch(0.15)
                 yield run
+                # A question that was lost is one that is never answered.
+                load.end()
+                load.wait_for_replies()
                 kinds = load.check()["kinds"]
                 assert all(seen["right"] for seen in kinds.values()), kinds
                 assert daemon.log().count("\n") <= LOG_LINES_MOST
@@ -343,7 +346,7 @@ def eventually(condition, what, seconds=30):
 
 
 def ample(site):
-    """Calm cases that are not about the deadline."""
+    """The configuration of calm cases that are not about the deadline."""
     return site.config(query_timeout=f"{AMPLE_SECONDS}s")
 
 

@@ -225,7 +225,7 @@ def test_second_question_saved(site):
     """What the password's answer says of the user is not asked again."""
     before = len(site.dovecot.log_text())
     site.dovecot.imap(ALICE, WONDERLAND).logout()
-    wait_until(lambda: all(word in site.dovecot.log_text()[before:] for word in (f"shared/passdb/imap/{ALICE}", "prefetch(")),
+    wait_until(lambda: all(word in site.dovecot.log_text()[before:] for word in (f"shared/passdb/imap/{ALICE}", "prefetch(", "Logged out")),
                PATIENCE, lambda: site.dovecot.log_text()[before:])
     assert f"shared/userdb/{ALICE}" not in site.dovecot.log_text()[before:]
 

@@ -71,15 +71,16 @@ class Visitors(threading.Thread):
         super().__init__()
         self.under_test, self.number, self.crowded = daemon, number, crowded
         self.asked, self.wrong, self.stopped, self.may_end = 0, [], False, False
-        self.heard = time.monotonic()
+        self.late = False
         self.start()
 
     def may_be_sent_away(self):
-        """In a crowd, whoever has said nothing for a while."""
-        return self.crowded and time.monotonic() - self.heard > IDLE_SECONDS
+        """In a crowd, whoever has asked nothing for a while."""
+        return self.crowded and self.late
 
     def run(self):
         while not self.stopped and not self.wrong:
+            self.late = False
             try:
                 with Client(self.under_test) as client:
                     self.visit(client)
@@ -91,7 +92,9 @@ class Visitors(threading.Thread):
                 return
 
     def visit(self, client):
+        heard = None
         for _ in range(1 + self.asked % 5):
+            self.late = heard is not None and time.monotonic() - heard > IDLE_SECONDS
             keys = [f"{self.number}-{self.asked + at}" for at in range(1 + self.asked % 7)]
             client.ask("echo", *keys).ask("slow", *keys)
             for map_name in ("echo", "slow"):
@@ -99,7 +102,7 @@ class Visitors(threading.Thread):
                     reply = client.reply()
                     if reply is None and (self.may_end or self.may_be_sent_away()):
                         return
-                    self.heard = time.monotonic()
+                    heard = time.monotonic()
                     if reply != f"OK {map_name}-{key}":
                         self.wrong.append((map_name, key, reply))
             self.asked += len(keys)

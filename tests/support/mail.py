@@ -230,7 +230,7 @@ def observe(postfix, sinks, cases):
             assert queued.group(1) not in owner, f"two messages are called {queued.group(1)}"
             owner[queued.group(1)] = case.name
     postfix.wait_until_idle()
-    _wait_for_log(postfix, set(owner))
+    _wait_for_log(postfix, owner)
     log = postfix.log_text()
     _follow_bounces(log, owner)
     for delivery in sinks.take_all():
@@ -245,13 +245,14 @@ def observe(postfix, sinks, cases):
     return seen
 
 
-def _wait_for_log(postfix, names):
-    """Until it tells the end of each message that is not in the queue any more: it is written by a process of its own."""
-    ended = names - {message["queue_id"] for message in postfix.queued()}
+def _wait_for_log(postfix, owner):
+    """Until it tells the end of each message, and of its bounces, that is not queued: a process of its own writes it."""
+    queued = {message["queue_id"] for message in postfix.queued()}
 
     def is_complete():
-        log = postfix.log_text()
-        return all(f": {name}: removed" in log for name in ended)
+        log, names = postfix.log_text(), dict(owner)
+        _follow_bounces(log, names)
+        return all(f": {name}: removed" in log for name in names if name not in queued)
 
     wait_until(is_complete, 30, lambda: f"the log tells too little:\n{postfix.log_text()[-4000:]}")
 

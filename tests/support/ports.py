@@ -2,21 +2,26 @@
 TCP ports for the tests' servers, which nobody else takes: not a client, since they are below those that
 the kernel gives to clients (one that tries again and again to reach a dead server could else meet its
 own port, and keep the server from coming back), and no other process of tests, since each has a range
-of its own. So a port stays free for its server while that is stopped, or not yet started.
+of its own as long as it lives. So a port stays free for its server while that is stopped, or not yet
+started.
 """
 
 import contextlib
+import functools
 import itertools
+import random
 import socket
 
 FIRST, LAST = 20000, 32000
 RANGE = 750
 
-_kept = []  # what keeps the range ours as long as this process lives, and its ports in turn
 
-
+@functools.cache
 def _take_range():
-    """A name that only one process of this network can have stands for each range, also in a chroot."""
+    """
+    What keeps a range ours as long as this process lives, a name that only one process of this network can
+    have, also in a chroot; and its ports in turn, without an end.
+    """
     for first in range(FIRST, LAST, RANGE):
         holder = socket.socket(socket.AF_UNIX)
         try:
@@ -24,7 +29,8 @@ def _take_range():
         except OSError:
             holder.close()
             continue
-        return holder, itertools.cycle(range(first, first + RANGE))
+        begin = random.randrange(RANGE)
+        return holder, itertools.cycle(first + (begin + at) % RANGE for at in range(RANGE))
     raise RuntimeError("other tests have taken all ports")
 
 
@@ -38,9 +44,8 @@ def has_ipv6():
 
 def free_port():
     """A port that nobody uses now, and that this process does not give out again before it has had all of its range."""
-    if not _kept:
-        _kept.extend(_take_range())
-    for port in itertools.islice(_kept[1], RANGE):
+    _, ports = _take_range()
+    for port in itertools.islice(ports, RANGE):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
