@@ -757,7 +757,7 @@ def test_iteration_is_cut_off(fresh_database, directory, kind):
                 assert proxy.counts()["faults"] > faults
             proxy.pass_on()
             for end in (proxy.close, proxy.reset, proxy.blackhole):
-                proxy.delay(0.1)
+                proxy.delay(0.03)
                 before = proxy.counts()["to_client"]
                 running = pool.submit(site.dovecot.doveadm, "user", "*")
                 wait_until(lambda: proxy.counts()["to_client"] > before + 200_000, PATIENCE,
