@@ -13,6 +13,7 @@ import poplib
 import re
 import shutil
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -66,7 +67,8 @@ class Site:
         stack.push(self._show_log)
 
     def _show_log(self, kind, *_):
-        """When a test fails."""
+        """When a test fails. Dovecot itself never may."""
+        assert kind or "Panic: " not in self.dovecot.log_text(), self.dovecot.log_text()
         if kind:
             print(f"Dovecot's log ends so:\n{self.dovecot.log_text()[-8000:]}")
 
@@ -228,6 +230,15 @@ def test_second_question_saved(site):
     wait_until(lambda: all(word in site.dovecot.log_text()[before:] for word in (f"shared/passdb/imap/{ALICE}", "prefetch(", "Logged out")),
                PATIENCE, lambda: site.dovecot.log_text()[before:])
     assert f"shared/userdb/{ALICE}" not in site.dovecot.log_text()[before:]
+
+
+def test_silence_after_the_first_question(fresh_database, directory):
+    """Its clock must not run on behind the answer: see idle_msecs in the shipped file."""
+    database = fresh_database("sqlite", "dovecot_silent", directory)
+    fill(database)
+    with started(database) as site:
+        assert isinstance(site.user(ALICE), dict)
+        time.sleep(32)
 
 
 def test_change_is_seen(site):
