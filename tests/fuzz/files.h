@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "fuzz/fuzz.h"
+#include "support/place.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -41,8 +42,8 @@ static inline struct config *fuzz_config(const void *data, size_t size)
 /* Where a database of this process may be. */
 static inline void fuzz_database(const char *name, char path[FUZZ_PATH_ROOM])
 {
-	snprintf(path, FUZZ_PATH_ROOM, "%s/tabled-fuzz-%s-%d",
-		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", name, (int)getpid());
+	snprintf(path, FUZZ_PATH_ROOM, "%s/tabled-fuzz-%s-%d", place_without_disk(), name,
+		(int)getpid());
 }
 
 #endif

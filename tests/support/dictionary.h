@@ -11,6 +11,7 @@
 #include "engine/dictionary_lookup.h"
 #include "support/log.h"
 #include "support/map.h"
+#include "support/place.h"
 #include "support/poller.h"
 #include "support/text.h"
 
@@ -84,8 +85,7 @@ static inline void ground_begin(const char *schema)
 {
 	log_capture_begin(&ground.capture);
 	snprintf(ground.directory, sizeof(ground.directory), "%s/tabled-dictionary-XXXXXX",
-		access("/dev/shm", W_OK) == 0 ? "/dev/shm"
-					      : "/tmp"); /* no disk keeps anybody waiting */
+		place_without_disk());
 	ck_assert_ptr_nonnull(mkdtemp(ground.directory));
 	snprintf(ground.path, sizeof(ground.path), "%s/mail.db", ground.directory);
 	ck_assert_int_eq(sqlite3_open(ground.path, &ground.file), SQLITE_OK);
